@@ -1,0 +1,2 @@
+// Package transport moves messages over UDP and TCP.
+package transport
