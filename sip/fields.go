@@ -1,0 +1,377 @@
+package sip
+
+// The names of header fields in their long form (IANA registry). Every function that takes a name takes the compact form and
+// any case too. They are untyped, so that names which are not here can be used in the same places.
+const (
+	Accept                     = "Accept"
+	AcceptContact              = "Accept-Contact"
+	AcceptEncoding             = "Accept-Encoding"
+	AcceptLanguage             = "Accept-Language"
+	AcceptResourcePriority     = "Accept-Resource-Priority"
+	AlertInfo                  = "Alert-Info"
+	Allow                      = "Allow"
+	AllowEvents                = "Allow-Events"
+	AnswerMode                 = "Answer-Mode"
+	AuthenticationInfo         = "Authentication-Info"
+	Authorization              = "Authorization"
+	CallID                     = "Call-ID"
+	CallInfo                   = "Call-Info"
+	Contact                    = "Contact"
+	ContentDisposition         = "Content-Disposition"
+	ContentEncoding            = "Content-Encoding"
+	ContentID                  = "Content-ID"
+	ContentLanguage            = "Content-Language"
+	ContentLength              = "Content-Length"
+	ContentType                = "Content-Type"
+	CSeq                       = "CSeq"
+	Date                       = "Date"
+	Diversion                  = "Diversion"
+	Encryption                 = "Encryption"
+	ErrorInfo                  = "Error-Info"
+	Event                      = "Event"
+	Expires                    = "Expires"
+	FeatureCaps                = "Feature-Caps"
+	FlowTimer                  = "Flow-Timer"
+	From                       = "From"
+	Geolocation                = "Geolocation"
+	GeolocationError           = "Geolocation-Error"
+	GeolocationRouting         = "Geolocation-Routing"
+	HistoryInfo                = "History-Info"
+	Identity                   = "Identity"
+	IdentityInfo               = "Identity-Info"
+	InfoPackage                = "Info-Package"
+	InReplyTo                  = "In-Reply-To"
+	Join                       = "Join"
+	MaxBreadth                 = "Max-Breadth"
+	MaxForwards                = "Max-Forwards"
+	MIMEVersion                = "MIME-Version"
+	MinExpires                 = "Min-Expires"
+	MinSE                      = "Min-SE"
+	Organization               = "Organization"
+	PAccessNetworkInfo         = "P-Access-Network-Info"
+	PAnswerState               = "P-Answer-State"
+	PAssertedIdentity          = "P-Asserted-Identity"
+	PAssertedService           = "P-Asserted-Service"
+	PAssociatedURI             = "P-Associated-URI"
+	Path                       = "Path"
+	PCalledPartyID             = "P-Called-Party-ID"
+	PChargingFunctionAddresses = "P-Charging-Function-Addresses"
+	PChargingVector            = "P-Charging-Vector"
+	PDCSTracePartyID           = "P-DCS-Trace-Party-ID"
+	PEarlyMedia                = "P-Early-Media"
+	PermissionMissing          = "Permission-Missing"
+	PMediaAuthorization        = "P-Media-Authorization"
+	PolicyContact              = "Policy-Contact"
+	PolicyID                   = "Policy-ID"
+	PPreferredIdentity         = "P-Preferred-Identity"
+	PPreferredService          = "P-Preferred-Service"
+	PProfileKey                = "P-Profile-Key"
+	PRefusedURIList            = "P-Refused-URI-List"
+	Priority                   = "Priority"
+	Privacy                    = "Privacy"
+	PrivAnswerMode             = "Priv-Answer-Mode"
+	ProxyAuthenticate          = "Proxy-Authenticate"
+	ProxyAuthenticationInfo    = "Proxy-Authentication-Info"
+	ProxyAuthorization         = "Proxy-Authorization"
+	ProxyRequire               = "Proxy-Require"
+	PServedUser                = "P-Served-User"
+	PUserDatabase              = "P-User-Database"
+	PVisitedNetworkID          = "P-Visited-Network-ID"
+	RAck                       = "RAck"
+	Reason                     = "Reason"
+	RecordRoute                = "Record-Route"
+	RecvInfo                   = "Recv-Info"
+	ReferredBy                 = "Referred-By"
+	ReferSub                   = "Refer-Sub"
+	ReferTo                    = "Refer-To"
+	RejectContact              = "Reject-Contact"
+	RemotePartyID              = "Remote-Party-ID"
+	Replaces                   = "Replaces"
+	ReplyTo                    = "Reply-To"
+	RequestDisposition         = "Request-Disposition"
+	Require                    = "Require"
+	ResourcePriority           = "Resource-Priority"
+	ResponseKey                = "Response-Key"
+	RetryAfter                 = "Retry-After"
+	Route                      = "Route"
+	RSeq                       = "RSeq"
+	SecurityClient             = "Security-Client"
+	SecurityServer             = "Security-Server"
+	SecurityVerify             = "Security-Verify"
+	Server                     = "Server"
+	ServiceRoute               = "Service-Route"
+	SessionExpires             = "Session-Expires"
+	SessionID                  = "Session-ID"
+	SIPETag                    = "SIP-ETag"
+	SIPIfMatch                 = "SIP-If-Match"
+	Subject                    = "Subject"
+	SubscriptionState          = "Subscription-State"
+	Supported                  = "Supported"
+	SuppressIfMatch            = "Suppress-If-Match"
+	TargetDialog               = "Target-Dialog"
+	Timestamp                  = "Timestamp"
+	To                         = "To"
+	TriggerConsent             = "Trigger-Consent"
+	Unsupported                = "Unsupported"
+	UserAgent                  = "User-Agent"
+	UserToUser                 = "User-to-User"
+	Via                        = "Via"
+	Warning                    = "Warning"
+	WWWAuthenticate            = "WWW-Authenticate"
+)
+
+// field numbers the known header fields. other is every field that is not known; invalid marks a line that is not a header
+// field, in a message that was refused.
+//
+// The fields that may stand only once come first, so that a set of them fits 64 bits.
+type field uint8
+
+const (
+	other field = iota
+	fieldVia
+	fieldFrom
+	fieldTo
+	fieldCallID
+	fieldCSeq
+	fieldMaxForwards
+	fieldContentLength
+	fieldContentType
+	fieldExpires
+	fieldMaxBreadth
+	fieldMinExpires
+	fieldEvent
+	fieldSubscriptionState
+	fieldReferTo
+	fieldReferredBy
+	fieldReferSub
+	fieldReplaces
+	fieldJoin
+	fieldTargetDialog
+	fieldRSeq
+	fieldRAck
+	fieldSessionExpires
+	fieldMinSE
+	fieldSIPETag
+	fieldSIPIfMatch
+	fieldRetryAfter
+	fieldTimestamp
+	fieldDate
+	fieldContentDisposition
+	fieldFlowTimer
+	fieldMIMEVersion
+	fieldPCalledPartyID
+	fieldPServedUser
+	fieldSessionID
+	fieldContact
+	fieldRoute
+	fieldRecordRoute
+	fieldRequire
+	fieldProxyRequire
+	fieldSupported
+	fieldUnsupported
+	fieldAllow
+	fieldUserAgent
+	fieldServer
+	fieldAuthorization
+	fieldProxyAuthorization
+	fieldWWWAuthenticate
+	fieldProxyAuthenticate
+	fieldAuthenticationInfo
+	fieldProxyAuthenticationInfo
+	fieldPath
+	fieldServiceRoute
+	fieldAccept
+	fieldAcceptContact
+	fieldAcceptEncoding
+	fieldAcceptLanguage
+	fieldAcceptResourcePriority
+	fieldAlertInfo
+	fieldAllowEvents
+	fieldAnswerMode
+	fieldCallInfo
+	fieldContentEncoding
+	fieldContentID
+	fieldContentLanguage
+	fieldDiversion
+	fieldEncryption
+	fieldErrorInfo
+	fieldFeatureCaps
+	fieldGeolocation
+	fieldGeolocationError
+	fieldGeolocationRouting
+	fieldHistoryInfo
+	fieldIdentity
+	fieldIdentityInfo
+	fieldInfoPackage
+	fieldInReplyTo
+	fieldOrganization
+	fieldPAccessNetworkInfo
+	fieldPAnswerState
+	fieldPAssertedIdentity
+	fieldPAssertedService
+	fieldPAssociatedURI
+	fieldPChargingFunctionAddresses
+	fieldPChargingVector
+	fieldPDCSTracePartyID
+	fieldPEarlyMedia
+	fieldPMediaAuthorization
+	fieldPPreferredIdentity
+	fieldPPreferredService
+	fieldPProfileKey
+	fieldPRefusedURIList
+	fieldPUserDatabase
+	fieldPVisitedNetworkID
+	fieldPermissionMissing
+	fieldPolicyContact
+	fieldPolicyID
+	fieldPriority
+	fieldPrivAnswerMode
+	fieldPrivacy
+	fieldReason
+	fieldRecvInfo
+	fieldRejectContact
+	fieldRemotePartyID
+	fieldReplyTo
+	fieldRequestDisposition
+	fieldResourcePriority
+	fieldResponseKey
+	fieldSecurityClient
+	fieldSecurityServer
+	fieldSecurityVerify
+	fieldSubject
+	fieldSuppressIfMatch
+	fieldTriggerConsent
+	fieldUserToUser
+	fieldWarning
+	invalid
+	fieldCount
+)
+
+// fieldInfo is what the parser knows about a header field.
+type fieldInfo struct {
+	name    string
+	compact byte   // the compact form, or 0
+	syntax  syntax // of the value, for Validate
+	single  bool   // a message with two of them is refused
+	list    bool   // the value is a list, separated by commas
+}
+
+// fields is never written.
+var fields = [fieldCount]fieldInfo{
+	other:                           {list: true},
+	fieldVia:                        {name: Via, syntax: viaSyntax, compact: 'v', list: true},
+	fieldFrom:                       {name: From, syntax: addressSyntax, compact: 'f', single: true},
+	fieldTo:                         {name: To, syntax: addressSyntax, compact: 't', single: true},
+	fieldCallID:                     {name: CallID, syntax: callIDSyntax, compact: 'i', single: true},
+	fieldCSeq:                       {name: CSeq, syntax: cseqSyntax, single: true},
+	fieldMaxForwards:                {name: MaxForwards, syntax: numberSyntax, single: true},
+	fieldContentLength:              {name: ContentLength, syntax: numberSyntax, compact: 'l', single: true},
+	fieldContentType:                {name: ContentType, syntax: mediaTypeSyntax, compact: 'c', single: true},
+	fieldExpires:                    {name: Expires, syntax: numberSyntax, single: true},
+	fieldMaxBreadth:                 {name: MaxBreadth, syntax: numberSyntax, single: true},
+	fieldMinExpires:                 {name: MinExpires, syntax: numberSyntax, single: true},
+	fieldEvent:                      {name: Event, syntax: eventSyntax, compact: 'o', single: true},
+	fieldSubscriptionState:          {name: SubscriptionState, syntax: eventSyntax, single: true},
+	fieldReferTo:                    {name: ReferTo, syntax: addressSyntax, compact: 'r', single: true},
+	fieldReferredBy:                 {name: ReferredBy, syntax: addressSyntax, compact: 'b', single: true},
+	fieldReferSub:                   {name: ReferSub, syntax: eventSyntax, single: true},
+	fieldReplaces:                   {name: Replaces, syntax: replacesSyntax, single: true},
+	fieldJoin:                       {name: Join, syntax: replacesSyntax, single: true},
+	fieldTargetDialog:               {name: TargetDialog, syntax: replacesSyntax, single: true},
+	fieldRSeq:                       {name: RSeq, syntax: numberSyntax, single: true},
+	fieldRAck:                       {name: RAck, syntax: rackSyntax, single: true},
+	fieldSessionExpires:             {name: SessionExpires, syntax: deltaSyntax, compact: 'x', single: true},
+	fieldMinSE:                      {name: MinSE, syntax: deltaSyntax, single: true},
+	fieldSIPETag:                    {name: SIPETag, syntax: tokenSyntax, single: true},
+	fieldSIPIfMatch:                 {name: SIPIfMatch, syntax: tokenSyntax, single: true},
+	fieldRetryAfter:                 {name: RetryAfter, syntax: retryAfterSyntax, single: true},
+	fieldTimestamp:                  {name: Timestamp, syntax: timestampSyntax, single: true},
+	fieldDate:                       {name: Date, syntax: dateSyntax, single: true},
+	fieldContentDisposition:         {name: ContentDisposition, syntax: eventSyntax, single: true},
+	fieldFlowTimer:                  {name: FlowTimer, syntax: numberSyntax, single: true},
+	fieldMIMEVersion:                {name: MIMEVersion, syntax: textSyntax, single: true},
+	fieldPCalledPartyID:             {name: PCalledPartyID, syntax: addressSyntax, single: true},
+	fieldPServedUser:                {name: PServedUser, syntax: addressSyntax, single: true},
+	fieldSessionID:                  {name: SessionID, syntax: textSyntax, single: true},
+	fieldContact:                    {name: Contact, syntax: contactSyntax, compact: 'm', list: true},
+	fieldRoute:                      {name: Route, syntax: routeSyntax, list: true},
+	fieldRecordRoute:                {name: RecordRoute, syntax: routeSyntax, list: true},
+	fieldRequire:                    {name: Require, syntax: tokensSyntax, list: true},
+	fieldProxyRequire:               {name: ProxyRequire, syntax: tokensSyntax, list: true},
+	fieldSupported:                  {name: Supported, syntax: tokens0Syntax, compact: 'k', list: true},
+	fieldUnsupported:                {name: Unsupported, syntax: tokensSyntax, list: true},
+	fieldAllow:                      {name: Allow, syntax: tokens0Syntax, list: true},
+	fieldUserAgent:                  {name: UserAgent, syntax: productSyntax},
+	fieldServer:                     {name: Server, syntax: productSyntax},
+	fieldAuthorization:              {name: Authorization, syntax: credentialsSyntax},
+	fieldProxyAuthorization:         {name: ProxyAuthorization, syntax: credentialsSyntax},
+	fieldWWWAuthenticate:            {name: WWWAuthenticate, syntax: credentialsSyntax},
+	fieldProxyAuthenticate:          {name: ProxyAuthenticate, syntax: credentialsSyntax},
+	fieldAuthenticationInfo:         {name: AuthenticationInfo, syntax: authParamsSyntax},
+	fieldProxyAuthenticationInfo:    {name: ProxyAuthenticationInfo, syntax: authParamsSyntax},
+	fieldPath:                       {name: Path, syntax: routeSyntax, list: true},
+	fieldServiceRoute:               {name: ServiceRoute, syntax: routeSyntax, list: true},
+	fieldAccept:                     {name: Accept, syntax: acceptSyntax, list: true},
+	fieldAcceptContact:              {name: AcceptContact, syntax: listSyntax, compact: 'a', list: true},
+	fieldAcceptEncoding:             {name: AcceptEncoding, syntax: paramsSyntax, list: true},
+	fieldAcceptLanguage:             {name: AcceptLanguage, syntax: paramsSyntax, list: true},
+	fieldAcceptResourcePriority:     {name: AcceptResourcePriority, syntax: listSyntax, list: true},
+	fieldAlertInfo:                  {name: AlertInfo, syntax: infosSyntax, list: true},
+	fieldAllowEvents:                {name: AllowEvents, syntax: tokensSyntax, compact: 'u', list: true},
+	fieldAnswerMode:                 {name: AnswerMode, syntax: eventSyntax},
+	fieldCallInfo:                   {name: CallInfo, syntax: infosSyntax, list: true},
+	fieldContentEncoding:            {name: ContentEncoding, syntax: tokensSyntax, compact: 'e', list: true},
+	fieldContentID:                  {name: ContentID, syntax: textSyntax},
+	fieldContentLanguage:            {name: ContentLanguage, syntax: tokensSyntax, list: true},
+	fieldDiversion:                  {name: Diversion, syntax: routeSyntax, list: true},
+	fieldEncryption:                 {name: Encryption, syntax: textSyntax},
+	fieldErrorInfo:                  {name: ErrorInfo, syntax: infosSyntax, list: true},
+	fieldFeatureCaps:                {name: FeatureCaps, syntax: listSyntax, list: true},
+	fieldGeolocation:                {name: Geolocation, syntax: listSyntax, list: true},
+	fieldGeolocationError:           {name: GeolocationError, syntax: listSyntax, list: true},
+	fieldGeolocationRouting:         {name: GeolocationRouting, syntax: eventSyntax},
+	fieldHistoryInfo:                {name: HistoryInfo, syntax: routeSyntax, list: true},
+	fieldIdentity:                   {name: Identity, syntax: textSyntax, compact: 'y'},
+	fieldIdentityInfo:               {name: IdentityInfo, syntax: textSyntax, compact: 'n'},
+	fieldInfoPackage:                {name: InfoPackage, syntax: eventSyntax},
+	fieldInReplyTo:                  {name: InReplyTo, syntax: callIDsSyntax, list: true},
+	fieldOrganization:               {name: Organization, syntax: textSyntax},
+	fieldPAccessNetworkInfo:         {name: PAccessNetworkInfo, syntax: listSyntax, list: true},
+	fieldPAnswerState:               {name: PAnswerState, syntax: textSyntax},
+	fieldPAssertedIdentity:          {name: PAssertedIdentity, syntax: addressesSyntax, list: true},
+	fieldPAssertedService:           {name: PAssertedService, syntax: listSyntax, list: true},
+	fieldPAssociatedURI:             {name: PAssociatedURI, syntax: addressesSyntax, list: true},
+	fieldPChargingFunctionAddresses: {name: PChargingFunctionAddresses, syntax: textSyntax},
+	fieldPChargingVector:            {name: PChargingVector, syntax: textSyntax},
+	fieldPDCSTracePartyID:           {name: PDCSTracePartyID, syntax: textSyntax},
+	fieldPEarlyMedia:                {name: PEarlyMedia, syntax: listSyntax, list: true},
+	fieldPMediaAuthorization:        {name: PMediaAuthorization, syntax: listSyntax, list: true},
+	fieldPPreferredIdentity:         {name: PPreferredIdentity, syntax: addressesSyntax, list: true},
+	fieldPPreferredService:          {name: PPreferredService, syntax: listSyntax, list: true},
+	fieldPProfileKey:                {name: PProfileKey, syntax: textSyntax},
+	fieldPRefusedURIList:            {name: PRefusedURIList, syntax: listSyntax, list: true},
+	fieldPUserDatabase:              {name: PUserDatabase, syntax: textSyntax},
+	fieldPVisitedNetworkID:          {name: PVisitedNetworkID, syntax: listSyntax, list: true},
+	fieldPermissionMissing:          {name: PermissionMissing, syntax: listSyntax, list: true},
+	fieldPolicyContact:              {name: PolicyContact, syntax: listSyntax, list: true},
+	fieldPolicyID:                   {name: PolicyID, syntax: textSyntax},
+	fieldPriority:                   {name: Priority, syntax: tokenSyntax},
+	fieldPrivAnswerMode:             {name: PrivAnswerMode, syntax: eventSyntax},
+	fieldPrivacy:                    {name: Privacy, syntax: textSyntax},
+	fieldReason:                     {name: Reason, syntax: paramsSyntax, list: true},
+	fieldRecvInfo:                   {name: RecvInfo, syntax: listSyntax, list: true},
+	fieldRejectContact:              {name: RejectContact, syntax: listSyntax, compact: 'j', list: true},
+	fieldRemotePartyID:              {name: RemotePartyID, syntax: listSyntax, list: true},
+	fieldReplyTo:                    {name: ReplyTo, syntax: addressSyntax},
+	fieldRequestDisposition:         {name: RequestDisposition, syntax: listSyntax, compact: 'd', list: true},
+	fieldResourcePriority:           {name: ResourcePriority, syntax: listSyntax, list: true},
+	fieldResponseKey:                {name: ResponseKey, syntax: textSyntax},
+	fieldSecurityClient:             {name: SecurityClient, syntax: paramsSyntax, list: true},
+	fieldSecurityServer:             {name: SecurityServer, syntax: paramsSyntax, list: true},
+	fieldSecurityVerify:             {name: SecurityVerify, syntax: paramsSyntax, list: true},
+	fieldSubject:                    {name: Subject, syntax: textSyntax, compact: 's'},
+	fieldSuppressIfMatch:            {name: SuppressIfMatch, syntax: tokenSyntax},
+	fieldTriggerConsent:             {name: TriggerConsent, syntax: listSyntax, list: true},
+	fieldUserToUser:                 {name: UserToUser, syntax: listSyntax, list: true},
+	fieldWarning:                    {name: Warning, syntax: warningsSyntax, list: true},
+}
