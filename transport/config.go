@@ -63,6 +63,9 @@ type Config struct {
 	// WriteQueue is how many bytes wait for a connection whose peer reads slowly. When it is full the connection is closed: a message
 	// left out in the middle of a stream cannot be told from one that arrived. Default 1 MiB.
 	WriteQueue int
+	// MaxBuffered bounds what is held for all connections together, in bytes: write queues and messages that are not complete. A
+	// connection that needs more is closed. Default 512 MiB.
+	MaxBuffered int64
 
 	// MaxAccepted and MaxDialed bound the connections of either kind; they are apart so that those who call us cannot keep us
 	// from calling. Connections being dialed count. Defaults 50,000 and 10,000.
@@ -84,8 +87,8 @@ type Config struct {
 	DialTimeout time.Duration
 }
 
-// bound returns v with its default, and max where v asks for no bound.
-func bound[T int | time.Duration](v, def, none T) T {
+// bound returns def where v is zero, and none where v is negative.
+func bound[T int | int64 | time.Duration](v, def, none T) T {
 	switch {
 	case v == 0:
 		return def

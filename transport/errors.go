@@ -16,6 +16,8 @@ var (
 	ErrTooLarge = errors.New("transport: message too large")
 	// ErrQueueFull: the peer does not read, its write queue is full, the connection is being closed.
 	ErrQueueFull = errors.New("transport: write queue full")
+	// ErrOverload: [Config].MaxBuffered is reached; the connection that wanted more is closed.
+	ErrOverload = errors.New("transport: too many bytes buffered")
 	// ErrTooManyConnections: [Config].MaxDialed is reached.
 	ErrTooManyConnections = errors.New("transport: too many connections")
 	// ErrNoListener: nothing listens with the protocol and address family that are needed. The error is a [*NoListenerError].
@@ -52,3 +54,8 @@ func (e *NoListenerError) Error() string {
 
 // Is makes the error an ErrNoListener.
 func (e *NoListenerError) Is(target error) bool { return target == ErrNoListener }
+
+var (
+	errNoReceive  = errors.New("Config.Receive is not set")
+	errNoSplitter = errors.New("Config.NewSplitter is not set")
+)

@@ -1,5 +1,12 @@
 package transport
 
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
 // Stats is a snapshot of a Layer's counters, which only grow, and gauges.
 type Stats struct {
 	UDP    DatagramStats
@@ -56,4 +63,108 @@ type Closed struct {
 	MessageTimeout      uint64
 	WriteTimeout        uint64
 	QueueFull           uint64
+	Overload            uint64
+}
+
+// counters is where the Layer counts; what belongs to one socket is counted there.
+type counters struct {
+	datagramGone atomic.Uint64
+
+	messagesIn, streamBytesIn, messagesOut, streamBytesOut atomic.Uint64
+	streamGone, streamSendErrors                           atomic.Uint64
+	queued, buffered                                       atomic.Int64
+
+	accepted, acceptErrors, refusedTotal, refusedSource atomic.Uint64
+	dialedOK, dialErrors, dialTimeouts, dialRefused     atomic.Uint64
+
+	mu   sync.Mutex
+	ends Closed
+}
+
+// reserveQueue counts n more queued bytes if there may be so many.
+func (c *counters) reserveQueue(n int, limit int64) bool {
+	if c.queued.Add(int64(n))+c.buffered.Load() <= limit {
+		return true
+	}
+	c.queued.Add(-int64(n))
+	return false
+}
+
+// reserveBuffer counts n more buffered bytes if there may be so many.
+func (c *counters) reserveBuffer(n int, limit int64) bool {
+	if c.buffered.Add(int64(n))+c.queued.Load() <= limit {
+		return true
+	}
+	c.buffered.Add(-int64(n))
+	return false
+}
+
+// closed counts the end of a connection.
+func (c *counters) closed(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range []struct {
+		cause error
+		n     *uint64
+	}{
+		{nil, &c.ends.Local},
+		{ErrClosed, &c.ends.Shutdown},
+		{ErrGarbage, &c.ends.Garbage}, // first, for it wraps what the Splitter says
+		{io.EOF, &c.ends.Peer},
+		{ErrTooLarge, &c.ends.TooLarge},
+		{ErrIdle, &c.ends.Idle},
+		{ErrFirstMessageTimeout, &c.ends.FirstMessageTimeout},
+		{ErrMessageTimeout, &c.ends.MessageTimeout},
+		{ErrWriteTimeout, &c.ends.WriteTimeout},
+		{ErrQueueFull, &c.ends.QueueFull},
+		{ErrOverload, &c.ends.Overload},
+	} {
+		if errors.Is(cause, k.cause) {
+			*k.n++
+			return
+		}
+	}
+	c.ends.Error++
+}
+
+// Stats returns the counters and gauges. They are read one after the other, so sums may be off by what happens meanwhile.
+func (l *Layer) Stats() Stats {
+	c := &l.counters
+	l.mu.Lock()
+	st := Stats{UDP: l.past}
+	for _, s := range *l.sockets.Load() {
+		s.addTo(&st.UDP)
+		st.UDP.Sockets++
+		if s.readBuffer > 0 && (st.UDP.ReadBuffer == 0 || s.readBuffer < st.UDP.ReadBuffer) {
+			st.UDP.ReadBuffer = s.readBuffer
+		}
+	}
+	l.mu.Unlock()
+	c.mu.Lock()
+	st.Stream.Closed = c.ends
+	c.mu.Unlock()
+	st.UDP.SendGone = c.datagramGone.Load()
+
+	s := &st.Stream
+	s.In, s.BytesIn = c.messagesIn.Load(), c.streamBytesIn.Load()
+	s.Out, s.BytesOut = c.messagesOut.Load(), c.streamBytesOut.Load()
+	s.SendErrors, s.SendGone = c.streamSendErrors.Load(), c.streamGone.Load()
+	s.Accepted, s.AcceptErrors = c.accepted.Load(), c.acceptErrors.Load()
+	s.RefusedTotal, s.RefusedSource = c.refusedTotal.Load(), c.refusedSource.Load()
+	s.Dialed, s.DialErrors = c.dialedOK.Load(), c.dialErrors.Load()
+	s.DialTimeouts, s.DialRefused = c.dialTimeouts.Load(), c.dialRefused.Load()
+	s.Connections = int(l.conns.accepted.Load() + l.conns.dialed.Load())
+	s.Queued, s.Buffered = c.queued.Load(), c.buffered.Load()
+	return st
+}
+
+// addTo adds what s has counted.
+func (s *socket) addTo(d *DatagramStats) {
+	d.In += s.in.packets.Load()
+	d.BytesIn += s.in.bytes.Load()
+	d.Truncated += s.in.truncated.Load()
+	d.ReadErrors += s.in.errors.Load()
+	d.Out += s.out.packets.Load()
+	d.BytesOut += s.out.bytes.Load()
+	d.SendErrors += s.out.errors.Load()
 }

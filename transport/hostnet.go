@@ -1,0 +1,55 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// hostNetwork is the operating system's Network.
+type hostNetwork struct{}
+
+// keepAlive finds peers that have vanished, and keeps NAT bindings of TCP, which last for hours (RFC 5382 section 5), without a load
+// that counts for tens of thousands of connections.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 15 * time.Second, Count: 4}
+
+func (hostNetwork) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	var lc net.ListenConfig
+	return lc.ListenPacket(ctx, network, address)
+}
+
+func (hostNetwork) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	return lc.Listen(ctx, network, address)
+}
+
+func (hostNetwork) Dial(ctx context.Context, network, local, remote string) (net.Conn, error) {
+	d := net.Dialer{KeepAliveConfig: keepAlive}
+	if local != "" {
+		ap, err := netip.ParseAddrPort(local)
+		if err != nil {
+			return nil, err
+		}
+		if network == "udp4" || network == "udp6" {
+			d.LocalAddr = net.UDPAddrFromAddrPort(ap)
+		} else {
+			d.LocalAddr = net.TCPAddrFromAddrPort(ap)
+		}
+	}
+	return d.DialContext(ctx, network, remote)
+}
+
+func (hostNetwork) Addrs() ([]netip.Addr, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, err
+	}
+	var ips []netip.Addr
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			ips = append(ips, p.Addr().Unmap())
+		}
+	}
+	return ips, nil
+}

@@ -1,0 +1,121 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mmsg reads batches with recvmmsg(2). The ReadBatch of golang.org/x/net does the same but makes a net.Addr for each datagram.
+type mmsg struct {
+	socket *socket
+	raw    syscall.RawConn
+	ready  func(fd uintptr) bool // receive, bound once
+
+	// What the kernel reads and writes. The pointers in it lead to parts of this struct, to the slots and to more.
+	headers [batchSize]mmsghdr
+	vectors [batchSize][2]unix.Iovec
+	names   [batchSize]unix.RawSockaddrInet6
+	more    []byte // batchSize pieces: where datagrams go on that are longer than a slot; untouched pages cost nothing
+	piece   int
+
+	n   int
+	err error
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	header unix.Msghdr
+	length uint32
+}
+
+// newBatchReader returns how to read s, and how many slots that needs.
+func newBatchReader(s *socket) (batchReader, int) {
+	u, ok := s.pc.(*net.UDPConn)
+	if !ok {
+		return newSingle(s)
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return newSingle(s)
+	}
+	m := &mmsg{socket: s, raw: raw, piece: max(0, min(s.layer.cfg.MaxMessage, maxDatagram)-slotSize)}
+	m.more = make([]byte, batchSize*m.piece)
+	m.ready = m.receive
+	for i := range m.headers {
+		h := &m.headers[i].header
+		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
+		h.Iov = &m.vectors[i][0]
+		h.SetIovlen(1)
+		if m.piece > 0 {
+			h.SetIovlen(2)
+			m.vectors[i][1].Base = &m.more[i*m.piece]
+			m.vectors[i][1].SetLen(m.piece)
+		}
+		h.Namelen = unix.SizeofSockaddrInet6
+	}
+	return m, batchSize
+}
+
+func (m *mmsg) use(i int, sl *slot) {
+	m.vectors[i][0].Base = &sl.buf[0]
+	m.vectors[i][0].SetLen(min(len(sl.buf), m.socket.layer.cfg.MaxMessage))
+}
+
+func (m *mmsg) read(slots []*slot) (int, error) {
+	err := m.raw.Read(m.ready)
+	if err == nil {
+		err = m.err
+	}
+	if err != nil {
+		return 0, err
+	}
+	for i := range m.n {
+		h := &m.headers[i]
+		if h.header.Flags&unix.MSG_TRUNC != 0 {
+			m.socket.in.truncated.Add(1)
+			slots[i].Data = nil
+		} else {
+			f := Flow{Protocol: UDP, Local: m.socket.addr, Remote: m.remote(i)}
+			slots[i].set(f, int(h.length), m.more[i*m.piece:(i+1)*m.piece])
+		}
+		h.header.Namelen = unix.SizeofSockaddrInet6
+	}
+	return m.n, nil
+}
+
+// receive is called by the runtime when there is something to read.
+func (m *mmsg) receive(fd uintptr) bool {
+	for {
+		n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&m.headers)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		switch e {
+		case 0:
+			m.n, m.err = int(n), nil
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return false
+		default:
+			m.n, m.err = 0, e
+		}
+		return true
+	}
+}
+
+// remote returns where the i-th datagram came from.
+func (m *mmsg) remote(i int) netip.AddrPort {
+	name := &m.names[i]
+	p := (*[2]byte)(unsafe.Pointer(&name.Port)) // in network order, at the same place in both families
+	port := uint16(p[0])<<8 | uint16(p[1])
+	if name.Family == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr), port)
+	}
+	a := netip.AddrFrom16(name.Addr).Unmap()
+	if name.Scope_id != 0 {
+		a = a.WithZone(m.socket.addr.Addr().Zone()) // a link-local socket hears its own link only
+	}
+	return netip.AddrPortFrom(a, port)
+}

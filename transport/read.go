@@ -1,0 +1,288 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+const (
+	// chunkSize is what is read at once from a connection of the operating system. Chunks are shared by all connections, and held only
+	// while there is something to read.
+	chunkSize = 16 << 10
+	// minBuffer is the smallest buffer that a connection has for itself.
+	minBuffer = 512
+)
+
+type chunk [chunkSize]byte
+
+// reader is the receiving half of a connection. buf[r:w] has arrived and was not consumed. buf is the chunk's, or the connection's own:
+// a message that does not arrive at once is moved to a buffer of its own that doubles as the message grows, so that a thousand
+// slow senders hold what they have sent and not a thousand chunks.
+type reader struct {
+	splitter Splitter
+	buf      []byte
+	r, w     int
+	chunk    *chunk
+
+	partial bool          // buf[r:w] is the beginning of a message,
+	since   time.Duration // which came then
+	first   bool          // the first message is still to come
+	last    time.Duration // when something was read
+	armed   time.Duration // the read deadline that was set; forever if none
+
+	ready func(fd uintptr) bool // conn.readReady, bound once
+	n     int                   // what it returned
+	err   error
+}
+
+// errDetached tells the goroutine that ran Receive that another one reads.
+var errDetached = errors.New("detached")
+
+// read reads until the connection ends or a Receive detaches.
+func (c *conn) read() {
+	for {
+		err := c.receive()
+		if err == nil {
+			err = c.fill()
+		}
+		switch err {
+		case nil:
+		case errDetached:
+			return
+		default:
+			c.finish(err)
+			return
+		}
+	}
+}
+
+// fill reads what there is, at least a byte.
+func (c *conn) fill() error {
+	in, l := &c.in, c.layer
+	for {
+		if at, _ := c.due(); at < in.armed {
+			c.arm(at)
+		}
+		var err error
+		if c.raw != nil {
+			if err = c.raw.Read(in.ready); err == nil {
+				err = in.err
+			}
+		} else {
+			err = c.readAny()
+		}
+		now := l.now()
+		if err == nil {
+			in.last = now
+			in.w += in.n
+			l.counters.streamBytesIn.Add(uint64(in.n))
+			return nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		// Deadlines are set when they come nearer, not when they recede, so this may be an old one.
+		at, cause := c.due()
+		if at <= now {
+			return cause
+		}
+		c.arm(at)
+	}
+}
+
+// arm sets the read deadline.
+func (c *conn) arm(at time.Duration) {
+	var t time.Time
+	if at < forever {
+		t = c.layer.epoch.Add(at)
+	}
+	c.in.armed = min(at, forever)
+	c.nc.SetReadDeadline(t) // if it fails so does the read
+}
+
+// readAny reads from a net.Conn of any kind, which needs a buffer to wait with.
+func (c *conn) readAny() error {
+	in := &c.in
+	if in.r == in.w && len(in.buf) > minBuffer {
+		in.free(c.layer)
+	}
+	if in.buf == nil {
+		if err := in.grow(c.layer, minBuffer); err != nil {
+			return err
+		}
+	}
+	room, err := in.room(c.layer)
+	if err != nil {
+		return err
+	}
+	in.n, err = c.nc.Read(room)
+	if in.n > 0 {
+		return nil // the error comes again
+	}
+	return err
+}
+
+// readReady is called by the runtime when the socket may be readable; it returns false to wait.
+func (c *conn) readReady(fd uintptr) bool {
+	in := &c.in
+	if in.buf == nil {
+		in.chunk, _ = c.layer.pools.chunks.Get().(*chunk)
+		if in.chunk == nil {
+			in.chunk = new(chunk)
+		}
+		in.buf = in.chunk[:]
+	}
+	var room []byte
+	if room, in.err = in.room(c.layer); in.err != nil {
+		return true
+	}
+	var again bool
+	in.n, again, in.err = rawRead(fd, room)
+	switch {
+	case again:
+		in.err = in.park(c.layer)
+		return in.err != nil
+	case in.err == nil && in.n == 0:
+		in.err = io.EOF
+	}
+	return true
+}
+
+// room returns free space in buf.
+func (in *reader) room(l *Layer) ([]byte, error) {
+	if in.r > 0 {
+		in.w = copy(in.buf, in.buf[in.r:in.w])
+		in.r = 0
+	}
+	if in.w == len(in.buf) {
+		if err := in.grow(l, 2*len(in.buf)); err != nil {
+			return nil, err
+		}
+	}
+	return in.buf[in.w:], nil
+}
+
+// park gives back what is not needed while the connection waits.
+func (in *reader) park(l *Layer) error {
+	if in.r == in.w {
+		in.free(l)
+		return nil
+	}
+	if in.chunk != nil {
+		return in.grow(l, 2*(in.w-in.r))
+	}
+	return nil
+}
+
+// grow moves what has arrived to a buffer of the connection's own.
+func (in *reader) grow(l *Layer, size int) error {
+	size = max(size, minBuffer)
+	if !l.counters.reserveBuffer(size, l.cfg.MaxBuffered) {
+		return ErrOverload
+	}
+	buf := make([]byte, size)
+	w := copy(buf, in.buf[in.r:in.w])
+	in.free(l)
+	in.buf, in.w = buf, w
+	return nil
+}
+
+// free gives the buffer back.
+func (in *reader) free(l *Layer) {
+	if in.chunk != nil {
+		l.pools.chunks.Put(in.chunk)
+	} else {
+		l.counters.buffered.Add(-int64(len(in.buf)))
+	}
+	in.buf, in.chunk, in.r, in.w = nil, nil, 0, 0
+}
+
+// receive hands up the complete messages.
+func (c *conn) receive() error {
+	in := &c.in
+	if in.r == in.w {
+		return nil
+	}
+	msg, _ := c.layer.pools.inbound.Get().(*inbound)
+	if msg == nil {
+		msg = new(inbound)
+	}
+	msg.conn, msg.owner = c, msg
+	err := c.split(msg)
+	if msg.chunk != nil {
+		c.layer.pools.chunks.Put(msg.chunk)
+	}
+	*msg = inbound{}
+	c.layer.pools.inbound.Put(msg)
+	return err
+}
+
+func (c *conn) split(msg *inbound) error {
+	in, l := &c.in, c.layer
+	for in.r < in.w {
+		if c.ending.Load() {
+			in.r = in.w // what comes now is of no interest
+			break
+		}
+		skip, size, err := in.splitter.Split(in.buf[in.r:in.w])
+		switch {
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrGarbage, err)
+		case skip < 0 || size < 0 || skip > in.w-in.r || size > in.w-in.r-skip:
+			return fmt.Errorf("%w: the Splitter returned %d, %d for %d bytes", ErrGarbage, skip, size, in.w-in.r)
+		case skip > 0:
+			in.r += skip
+			in.partial = false
+		}
+		switch {
+		case size > l.cfg.MaxMessage:
+			return ErrTooLarge
+		case size > 0:
+			msg.Flow, msg.Data = c.flow, in.buf[in.r:in.r+size:in.r+size]
+			in.r += size
+			in.first, in.partial = false, false
+			l.counters.messagesIn.Add(1)
+			if l.cfg.Receive(&msg.Packet); msg.detached {
+				return errDetached
+			}
+		case skip == 0:
+			if in.w-in.r > l.cfg.MaxMessage {
+				return ErrTooLarge
+			}
+			if !in.partial {
+				in.partial, in.since = true, in.last
+			}
+			return nil
+		}
+	}
+	in.partial = false
+	return nil
+}
+
+// inbound is a message of a stream while it is received.
+type inbound struct {
+	Packet
+	conn  *conn
+	chunk *chunk // where Data is, if it was detached from the connection
+}
+
+// detach implements detacher: the buffer stays with the message, the rest of it goes with the connection.
+func (msg *inbound) detach(*Packet) {
+	in, l := &msg.conn.in, msg.conn.layer
+	rest := in.buf[in.r:in.w]
+	msg.chunk = in.chunk
+	if in.chunk == nil {
+		l.counters.buffered.Add(-int64(len(in.buf)))
+	}
+	in.buf, in.chunk, in.r, in.w = nil, nil, 0, 0
+	if len(rest) > 0 {
+		in.buf = append(make([]byte, 0, max(minBuffer, len(rest))), rest...)
+		in.w = len(rest)
+		in.buf = in.buf[:cap(in.buf)]
+		l.counters.buffered.Add(int64(len(in.buf)))
+	}
+	l.start(msg.conn.read)
+}

@@ -1,0 +1,100 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+)
+
+// maxDatagram is the longest datagram there can be, and a little more.
+const maxDatagram = 65535
+
+// socket receives and sends datagrams.
+type socket struct {
+	layer *Layer
+	ls    Listener
+	addr  netip.AddrPort // ls.Addr
+	pc    net.PacketConn
+	fast  addrPortConn // pc, if it has the methods
+
+	readBuffer int // what the kernel granted; 0 if unknown
+	in, out    datagrams
+}
+
+// datagrams counts one direction of a socket. It has a cache line of its own, for reader and senders run on different processors.
+type datagrams struct {
+	packets, bytes, errors, truncated atomic.Uint64
+
+	_ [32]byte
+}
+
+// addrPortConn is the part of *net.UDPConn that reads and writes without allocating.
+type addrPortConn interface {
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
+}
+
+// newSocket makes a socket of pc, or closes it.
+func (l *Layer) newSocket(pc net.PacketConn, advertise string) (*socket, error) {
+	ls, err := l.newListener(UDP, pc.LocalAddr(), advertise)
+	if err != nil {
+		pc.Close()
+		return nil, err
+	}
+	s := &socket{layer: l, ls: ls, addr: ls.Addr, pc: pc}
+	s.fast, _ = pc.(addrPortConn)
+	if u, ok := pc.(*net.UDPConn); ok && l.cfg.ReadBuffer > 0 {
+		s.setReadBuffer(u, l.cfg.ReadBuffer)
+	}
+	return s, nil
+}
+
+// setReadBuffer asks for a receive buffer of size and finds out what it came to. The kernel clamps silently.
+func (s *socket) setReadBuffer(u *net.UDPConn, size int) {
+	err := u.SetReadBuffer(size)
+	s.readBuffer = grantedReadBuffer(u)
+	if err == nil && (s.readBuffer == 0 || s.readBuffer >= size) {
+		return
+	}
+	s.layer.clamped.Do(func() {
+		s.layer.cfg.Logger.Warn("UDP receive buffer is smaller than asked for; bursts may be lost (Linux: sysctl net.core.rmem_max)",
+			"asked", size, "granted", s.readBuffer, "listener", s.ls.String())
+	})
+}
+
+func (s *socket) listener() Listener { return s.ls }
+func (s *socket) Close() error       { return s.pc.Close() }
+
+func (s *socket) serve() { newBatch(s).read() }
+
+// send sends one datagram.
+func (s *socket) send(to netip.AddrPort, b []byte) error {
+	err := s.write(to, b)
+	if err == nil {
+		s.out.packets.Add(1)
+		s.out.bytes.Add(uint64(len(b)))
+		return nil
+	}
+	s.out.errors.Add(1)
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return s.layer.gone()
+	case errors.Is(err, syscall.EMSGSIZE):
+		return ErrTooLarge
+	}
+	return err
+}
+
+func (s *socket) write(to netip.AddrPort, b []byte) (err error) {
+	if len(b) > maxDatagram-8 { // less the UDP header; IPv4 leaves 20 bytes less, which the kernel knows
+		return ErrTooLarge
+	}
+	if s.fast != nil {
+		_, err = s.fast.WriteToUDPAddrPort(b, to)
+	} else {
+		_, err = s.pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	}
+	return err
+}
