@@ -1,0 +1,34 @@
+# goser. `make help` says what there is.
+
+GO       ?= go
+FUZZTIME ?= 30s
+
+.NOTPARALLEL:
+.PHONY: help test check unit fuzz interop
+
+help:
+	@echo 'make test      everything below, in this order; under 20 minutes on two cores'
+	@echo 'make check     gofmt, go vet'
+	@echo 'make unit      go test -race ./...   (plain "go test ./..." needs no root and no packages)'
+	@echo 'make fuzz      every fuzz target for FUZZTIME=$(FUZZTIME) each'
+	@echo 'make interop   the examples against SIPp, baresip and raw sockets; installs'
+	@echo '               sip-tester and baresip-core where it may (root on Debian)'
+
+test: check unit fuzz interop
+
+check:
+	@echo '== gofmt'
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted:"; echo "$$files"; exit 1; }
+	@echo '== go vet'
+	$(GO) vet ./...
+	$(GO) vet -tags interop ./interop/...
+
+unit:
+	@echo '== unit tests'
+	$(GO) test -race ./...
+
+fuzz:
+	@GO='$(GO)' scripts/fuzz '$(FUZZTIME)'
+
+interop:
+	@GO='$(GO)' scripts/interop
