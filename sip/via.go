@@ -43,9 +43,9 @@ func (x *viaIndex) via(s string) ViaParm {
 	}
 }
 
-// ParseVia reads one via-parm. A branch without the magic cookie, and no branch at all, are fine (RFC 2543 had none), and so
+// ParseViaParm reads one via-parm. A branch without the magic cookie, and no branch at all, are fine (RFC 2543 had none), and so
 // are unknown transports. The error is a [*ParseError] of status 400.
-func ParseVia(s string) (ViaParm, error) {
+func ParseViaParm(s string) (ViaParm, error) {
 	s = trimSpace(s)
 	var x viaIndex
 	if f := x.index(s, defaultMaxParams); f != "" {
