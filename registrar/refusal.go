@@ -1,0 +1,41 @@
+package registrar
+
+import (
+	"fmt"
+
+	"github.com/goser-project/goser/sip"
+)
+
+// refusal is an answer other than 200, on its way as an error through a Store's Update.
+type refusal struct {
+	status       int
+	reason       string // "" for the usual reason phrase
+	header, text string // a header field that says more
+}
+
+func (r *refusal) Error() string {
+	return fmt.Sprintf("registrar: %d %s", r.status, r.phrase())
+}
+
+// SIPStatus returns the status code of the answer.
+func (r *refusal) SIPStatus() int { return r.status }
+
+func (r *refusal) phrase() string {
+	if r.reason != "" {
+		return r.reason
+	}
+	return sip.ReasonPhrase(r.status)
+}
+
+func (r *refusal) response() *sip.Response {
+	res := sip.NewResponse(r.status)
+	res.Reason = r.phrase()
+	if r.header != "" {
+		res.Set(r.header, r.text)
+	}
+	return res
+}
+
+func badRequest(reason string) *refusal {
+	return &refusal{status: sip.StatusBadRequest, reason: reason}
+}

@@ -1,0 +1,666 @@
+package registrar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goser-project/goser/sip"
+	"github.com/goser-project/goser/transport"
+)
+
+// RFC 3261 section 10.3: "A registrar handles requests according to Section 8.2 and Section 17.2, but it accepts only REGISTER
+// requests." Section 8.2.1: "the UAS MUST generate a 405 (Method Not Allowed) response. […] The UAS MUST also add an Allow header field".
+func TestOnlyRegister(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		text := strings.ReplaceAll(registerText(bob, "c", 1, "Contact: <sip:bob@192.0.2.4>"), "REGISTER", "OPTIONS")
+		a := p.send(parse(t, text)).refused(sip.StatusMethodNotAllowed)
+		require.Equal(t, "REGISTER", a.Get(sip.Allow))
+		p.has()
+	})
+}
+
+// RFC 3261 section 10.3: "Registrars MUST ignore the Record-Route header field if it is included in a REGISTER request. Registrars MUST
+// NOT include a Record-Route header field in any response to a REGISTER request."
+func TestIgnoresRecordRoute(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		a := p.register("Record-Route: <sip:p1.example.org;lr>", "Contact: <sip:bob@192.0.2.4>")
+		require.False(t, a.lists("<sip:bob@192.0.2.4>;expires=3600").Has(sip.RecordRoute))
+	})
+}
+
+// RFC 3261 section 8.2.2.3: "If a UAS does not understand an option-tag listed in a Require header field, it MUST respond by generating
+// a response with status code 420 (Bad Extension). The UAS MUST add an Unsupported header field, and list in it those options it does
+// not understand amongst those in the Require header field of the request."
+func TestRequire(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.reg.Extensions = []string{"sec-agree"}
+		a := p.register("Require: path, nothingSupportsThis, sec-agree", "Require: 100rel", "Contact: <sip:bob@192.0.2.4>")
+		require.Equal(t, "nothingSupportsThis, 100rel", a.refused(sip.StatusBadExtension).Get(sip.Unsupported))
+		p.has()
+		p.register("Require: Path, sec-agree", "Contact: <sip:bob@192.0.2.4>").lists("<sip:bob@192.0.2.4>;expires=3600")
+	})
+}
+
+// RFC 3261 section 10.3 step 5: "If the address-of-record is not valid for the domain in the Request-URI, the registrar MUST send a 404
+// (Not Found) response and skip the remaining steps."
+func TestDomains(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.reg.Domains = func(host string) bool { return strings.EqualFold(host, "example.org") }
+		p.to = "<sip:bob@example.net>"
+		p.register("Contact: <sip:bob@192.0.2.4>").refused(sip.StatusNotFound)
+		p.to = "Bob <sips:bob@EXAMPLE.org:5061>;x=y"
+		p.register("Contact: <sips:bob@192.0.2.4>").lists("<sips:bob@192.0.2.4>;expires=3600")
+	})
+}
+
+// RFC 3261 section 10.3 step 5: "The URI MUST then be converted to a canonical form. To do that, all URI parameters MUST be removed
+// (including the user-param), and any escaped characters MUST be converted to their unescaped form. The result serves as an index
+// into the list of bindings."
+func TestCanonicalAOR(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.to = `"Bob" <sip:%62ob@EXAMPLE.org;user=phone;x>`
+		p.register("Contact: <sip:bob@192.0.2.4>").lists("<sip:bob@192.0.2.4>;expires=3600")
+		for _, same := range []string{bob, "sip:bob@example.org;tag=1", "<sip:b%6Fb@example.org;transport=tcp>"} {
+			p.to = same
+			p.has("<sip:bob@192.0.2.4>;expires=3600")
+		}
+		for _, other := range []string{"<sip:Bob@example.org>", "<sip:bob@example.net>", "<sip:example.org>"} {
+			p.to = other
+			p.has()
+		}
+	})
+}
+
+// RFC 4475 section 3.3.4 (unksm2): "A registrar would reject this request with a 400 Bad Request response, since the To: header field is
+// required to contain a SIP or SIPS URI as an AOR."
+func TestAORMustBeSIP(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		for _, p.to = range []string{"isbn:2983792873", "<tel:+12125551212>", "<mailto:bob@example.org>"} {
+			p.register("Contact: <name:John_Smith>").refused(sip.StatusBadRequest)
+		}
+	})
+}
+
+// RFC 3261 section 10.3 step 6: "If the request has additional Contact fields or an expiration time other than zero, the request is
+// invalid, and the server MUST return a 400 (Invalid Request) and skip the remaining steps." Section 10.2.2: "it MUST NOT be used unless
+// the Expires header field is present with a value of "0"."
+func TestStarIsAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:bob@192.0.2.4>")
+		for _, lines := range [][]string{
+			{"Contact: *"},
+			{"Contact: *", "Expires: 1"},
+			{"Contact: *", "Expires: 3600"},
+			{"Contact: *", "Expires: zero"},
+			{"Contact: *, <sip:bob@192.0.2.5>", "Expires: 0"},
+			{"Contact: <sip:bob@192.0.2.5>", "Contact: *", "Expires: 0"},
+			{"Contact: *", "Contact: *", "Expires: 0"},
+			{"Contact: *;expires=0"},
+			{"Contact: <*>", "Expires: 0"},
+		} {
+			p.register(lines...).refused(sip.StatusBadRequest)
+		}
+		p.has("<sip:bob@192.0.2.4>;expires=3600")
+		p.register("Contact: *", "Expires: 0").lists()
+		p.has()
+	})
+}
+
+// RFC 3261 section 10.3 step 6: "If not, the registrar checks whether the Call-ID agrees with the value stored for each binding. If not,
+// it MUST remove the binding. If it does agree, it MUST remove the binding only if the CSeq in the request is higher than the value
+// stored for that binding. Otherwise, the update MUST be aborted and the request fails."
+func TestStarKeepsOrder(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.cseq = 10
+		late, same := p.repeat("Contact: *", "Expires: 0"), parse(t, registerText(bob, p.callID, 11, "Contact: *", "Expires: 0"))
+		p.register("Contact: <sip:bob@192.0.2.4>")
+		p.another("other").register("Contact: <sip:bob@192.0.2.5>")
+		for _, req := range []*sip.Message{late, same} {
+			p.send(req).refused(sip.StatusServerInternalError)
+			p.has("<sip:bob@192.0.2.4>;expires=3600", "<sip:bob@192.0.2.5>;expires=3600")
+		}
+		p.register("Contact: *", "Expires: 0").lists()
+		p.register("Contact: *", "Expires: 0").lists() // nothing is left to disagree
+	})
+}
+
+// RFC 3261 section 10.3 step 7: "If the field value has an "expires" parameter, that value MUST be taken as the requested expiration. If
+// there is no such parameter, but the request has an Expires header field, that value MUST be taken as the requested expiration. If
+// there is neither, a locally-configured default value MUST be taken as the requested expiration."
+func TestRequestedExpiration(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.reg.DefaultExpires = 1800 * time.Second
+		p.register("Contact: <sip:a@192.0.2.4>;expires=100, <sip:b@192.0.2.4>", "Contact: <sip:c@192.0.2.4>;EXPIRES=300", "Expires: 200").
+			lists("<sip:a@192.0.2.4>;expires=100", "<sip:b@192.0.2.4>;expires=200", "<sip:c@192.0.2.4>;expires=300")
+		p.register("Contact: *", "Expires: 0")
+		p.register("Contact: <sip:a@192.0.2.4>").lists("<sip:a@192.0.2.4>;expires=1800")
+	})
+}
+
+// RFC 3261 section 10.2: "Implementations MAY treat values larger than 2**32-1 (4294967295 seconds or 136 years) as equivalent to 2**32-1.
+// Malformed values SHOULD be treated as equivalent to 3600."
+func TestMalformedExpires(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.reg.MaxExpires, p.reg.DefaultExpires = -1, 1800*time.Second
+		for text, want := range map[string]string{
+			"4294967295": "4294967295", "4294967296": "4294967295", "280297596632815": "4294967295", "18446744073709551616": "4294967295",
+			"1" + strings.Repeat("0", 100): "4294967295", "00100": "100", `"100"`: "100",
+			"-1": "3600", "1.5": "3600", "soon": "3600", "0x10": "3600", `""`: "3600", `"1 0"`: "3600",
+		} {
+			p.register("Contact: <sip:a@192.0.2.4>;expires=" + text).lists("<sip:a@192.0.2.4>;expires=" + want)
+			if text[0] != '"' {
+				p.register("Contact: <sip:a@192.0.2.4>", "Expires: "+text).lists("<sip:a@192.0.2.4>;expires=" + want)
+			}
+		}
+		p.register("Contact: <sip:a@192.0.2.4>;expires").lists("<sip:a@192.0.2.4>;expires=3600")
+	})
+}
+
+// RFC 3261 section 10.3 step 7: "If and only if the requested expiration interval is greater than zero AND smaller than one hour AND
+// less than a registrar-configured minimum, the registrar MAY reject the registration with a response of 423 (Interval Too Brief). This
+// response MUST contain a Min-Expires header field that states the minimum expiration interval the registrar is willing to honor."
+func TestIntervalTooBrief(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:b@192.0.2.4>;expires=60").lists("<sip:b@192.0.2.4>;expires=60")
+		require.Equal(t, "60", p.register("Contact: <sip:a@192.0.2.4>, <sip:b@192.0.2.4>;expires=59").
+			refused(sip.StatusIntervalTooBrief).Get(sip.MinExpires))
+		require.Equal(t, "60", p.register("Contact: <sip:a@192.0.2.4>", "Expires: 1").
+			refused(sip.StatusIntervalTooBrief).Get(sip.MinExpires))
+		p.has("<sip:b@192.0.2.4>;expires=60")
+		p.register("Contact: <sip:b@192.0.2.4>;expires=0").lists()
+
+		p.reg.MinExpires = 2 * time.Hour
+		require.Equal(t, "7200", p.register("Contact: <sip:a@192.0.2.4>;expires=3599").
+			refused(sip.StatusIntervalTooBrief).Get(sip.MinExpires))
+		p.register("Contact: <sip:a@192.0.2.4>;expires=3600").lists("<sip:a@192.0.2.4>;expires=3600")
+		p.register("Contact: <sip:a@192.0.2.4>").lists("<sip:a@192.0.2.4>;expires=7200") // the server's own choice
+
+		p.reg.MinExpires = -1
+		p.register("Contact: <sip:a@192.0.2.4>;expires=1").lists("<sip:a@192.0.2.4>;expires=1")
+	})
+}
+
+// RFC 3261 section 10.3 step 7: "The registrar MAY choose an expiration less than the requested expiration interval."
+func TestMaxExpires(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:a@192.0.2.4>;expires=100000").lists("<sip:a@192.0.2.4>;expires=86400")
+		p.reg.MaxExpires = 600 * time.Second
+		p.register("Contact: <sip:a@192.0.2.4>").lists("<sip:a@192.0.2.4>;expires=600")
+		p.register("Contact: <sip:a@192.0.2.4>;expires=100").lists("<sip:a@192.0.2.4>;expires=100")
+		p.reg.MaxExpires = 30 * time.Second // below the minimum, which it then is
+		p.register("Contact: <sip:a@192.0.2.4>;expires=40").lists("<sip:a@192.0.2.4>;expires=30")
+		require.Equal(t, "30", p.register("Contact: <sip:a@192.0.2.4>;expires=29").refused(423).Get(sip.MinExpires))
+	})
+}
+
+// RFC 3261 section 10.3 step 7: "For each address, the registrar then searches the list of current bindings using the URI comparison
+// rules." The pairs are those of section 19.1.4.
+func TestURIComparison(t *testing.T) {
+	for _, test := range []struct {
+		first, second string
+		same          bool
+	}{
+		{"sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp", true},
+		{"sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5", true},
+		{"sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com", "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com", true},
+		{"sip:alice@atlanta.com?subject=project%20x&priority=urgent", "sip:alice@atlanta.com?priority=urgent&subject=project%20x", true},
+		{"sip:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP", false},
+		{"sip:bob@biloxi.com", "sip:bob@biloxi.com:5060", false},
+		{"sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp", false},
+		{"sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting", false},
+		{"sip:bob@192.0.2.4", "sips:bob@192.0.2.4", false},
+		{"tel:+1-212-555-1212", "tel:+12125551212", true},
+		{"mailto:watson@example.com", "mailto:Watson@example.com", false},
+	} {
+		inBubble(t, func(t *testing.T, p *phone) {
+			p.register("Contact: <" + test.first + ">")
+			want := []string{"<" + test.second + ">;expires=3600"}
+			if !test.same {
+				want = append([]string{"<" + test.first + ">;expires=3600"}, want...)
+			}
+			p.register("Contact: <" + test.second + ">").lists(want...)
+			p.register("Contact: <"+test.first+">;expires=0", "Contact: <"+test.second+">;expires=0").lists()
+		})
+	}
+}
+
+// RFC 3261 section 19.1.4: "Note that equality is not transitive: sip:carol@chicago.com and sip:carol@chicago.com;security=on are
+// equivalent, sip:carol@chicago.com and sip:carol@chicago.com;security=off are equivalent, sip:carol@chicago.com;security=on and
+// sip:carol@chicago.com;security=off are not equivalent". Of several equal bindings the one with the same text is meant.
+func TestEqualityIsNotTransitive(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:c@192.0.2.4;security=on>, <sip:c@192.0.2.4;security=off>").
+			lists("<sip:c@192.0.2.4;security=on>;expires=3600", "<sip:c@192.0.2.4;security=off>;expires=3600")
+		p.register("Contact: <sip:c@192.0.2.4;security=off>;expires=600").
+			lists("<sip:c@192.0.2.4;security=on>;expires=3600", "<sip:c@192.0.2.4;security=off>;expires=600")
+		p.register("Contact: <sip:c@192.0.2.4>;expires=900").
+			lists("<sip:c@192.0.2.4>;expires=900", "<sip:c@192.0.2.4;security=off>;expires=600")
+		p.register("Contact: <sip:c@192.0.2.4;security=off>;expires=0").lists("<sip:c@192.0.2.4>;expires=900")
+	})
+}
+
+// RFC 3261 section 10.3 step 7: "If the Call-ID value in the existing binding differs from the Call-ID value in the request, the binding
+// MUST be removed if the expiration time is zero and updated otherwise."
+func TestOtherCallID(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.cseq = 1000
+		p.register("Contact: <sip:bob@192.0.2.4>")
+		rebooted := p.another("rebooted")
+		rebooted.register("Contact: <sip:bob@192.0.2.4>;expires=900").lists("<sip:bob@192.0.2.4>;expires=900")
+		require.Equal(t, "rebooted", p.bindings()[0].CallID)
+		require.EqualValues(t, 1, p.bindings()[0].CSeq)
+		p.another("third").register("Contact: <sip:bob@192.0.2.4>;expires=0").lists()
+	})
+}
+
+// RFC 3261 section 10.3 step 7: "If they are the same, the registrar compares the CSeq value. If the value is higher than that of the
+// existing binding, it MUST update or remove the binding as above. If not, the update MUST be aborted and the request fails." A
+// +sip.instance makes no difference.
+func TestSameCallID(t *testing.T) {
+	for _, params := range []string{"", `;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>";reg-id=1`} {
+		inBubble(t, func(t *testing.T, p *phone) {
+			p.cseq = 6
+			late := p.message("Contact: <sip:bob@192.0.2.4>;expires=500" + params)
+			lateRemoval := p.repeat("Contact: <sip:bob@192.0.2.4>;expires=0" + params)
+			p.register("Contact: <sip:bob@192.0.2.4>" + params)
+			for _, req := range []*sip.Message{
+				late, lateRemoval,
+				p.repeat("Contact: <sip:bob@192.0.2.4>" + params), // the same once more
+				p.repeat("Contact: <sip:bob@192.0.2.4>;expires=0" + params),
+			} {
+				p.send(req).refused(sip.StatusServerInternalError)
+				require.EqualValues(t, 8, p.bindings()[0].CSeq)
+				require.Equal(t, time.Hour, time.Until(p.bindings()[0].Expires))
+			}
+			p.register("Contact: <sip:bob@192.0.2.4>;expires=500" + params)
+			require.Equal(t, 500*time.Second, time.Until(p.bindings()[0].Expires))
+			p.register("Contact: <sip:bob@192.0.2.4>;expires=0" + params).lists()
+		})
+	}
+}
+
+// RFC 3261 section 10.3: "REGISTER requests MUST also be processed atomically, meaning that a particular REGISTER request is either
+// processed completely or not at all." Step 7: "The binding updates MUST be committed […] if and only if all binding updates and additions
+// succeed."
+func TestAllOrNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.cseq = 5
+		p.register("Contact: <sip:a@192.0.2.4>, <sip:b@192.0.2.4>;q=0.5")
+		p.another("other").register("Contact: <sip:a@192.0.2.4>;expires=1000")
+		want := []string{"<sip:a@192.0.2.4>;expires=1000", "<sip:b@192.0.2.4>;q=0.5;expires=3600"}
+		p.has(want...)
+		// For a this would be in order, for the new c too, for b it is not.
+		p.send(p.repeat("Contact: <sip:a@192.0.2.4>;expires=0, <sip:c@192.0.2.4>, <sip:b@192.0.2.4>")).refused(500)
+		p.has(want...)
+		p.register("Contact: <sip:a@192.0.2.4>;expires=0, <sip:c@192.0.2.4>;q=2, <sip:b@192.0.2.4>").refused(400)
+		p.register("Contact: <sip:a@192.0.2.4>;expires=0, <sip:c@192.0.2.4>;expires=9").refused(423)
+		p.register("Contact: <sip:a@192.0.2.4>;expires=0, <sip:c@192.0.2.4").refused(400)
+		p.has(want...)
+	})
+}
+
+// brokenStore fails after it has asked for the new bindings.
+type brokenStore struct {
+	Store
+	err error
+}
+
+func (s brokenStore) Update(ctx context.Context, aor string, f func([]Binding) ([]Binding, error)) error {
+	if _, err := f(nil); err != nil {
+		return fmt.Errorf("rolled back: %w", err)
+	}
+	return s.err
+}
+
+func (s brokenStore) Lookup(_ context.Context, _ string, dst []Binding) ([]Binding, error) {
+	return dst, s.err
+}
+
+// RFC 3261 section 10.3 step 7: "If any one of them fails (for example, because the back-end database commit failed), the request MUST
+// fail with a 500 (Server Error) response".
+func TestStoreFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		failed := errors.New("disk on fire")
+		p.reg.Store = brokenStore{p.reg.Store, failed}
+		p.reg.OnChange = func(Event) { t.Error("nothing has changed") }
+		for _, lines := range [][]string{{"Contact: <sip:bob@192.0.2.4>"}, {"Contact: *", "Expires: 0"}, nil} {
+			res, err := p.reg.Answer(t.Context(), p.message(lines...), p.flow)
+			require.Nil(t, res)
+			require.ErrorIs(t, err, failed)
+		}
+		_, err := p.reg.Lookup(t.Context(), sip.URI{Scheme: "sip", User: "bob", Host: "example.org"})
+		require.ErrorIs(t, err, failed)
+
+		// What the rules refuse is an answer, also through a store that wraps it.
+		p.reg.MaxContacts = 1
+		p.register("Contact: <sip:a@192.0.2.4>, <sip:b@192.0.2.4>").refused(sip.StatusForbidden)
+
+		p.reg.Store = brokenStore{nil, fmt.Errorf("shard 7: %w", ErrFull)}
+		require.Equal(t, "60", p.register("Contact: <sip:bob@192.0.2.4>").refused(sip.StatusServiceUnavailable).Get(sip.RetryAfter))
+		p.reg.RetryAfter = 300 * time.Second
+		require.Equal(t, "300", p.register("Contact: <sip:bob@192.0.2.4>").refused(sip.StatusServiceUnavailable).Get(sip.RetryAfter))
+
+		p.reg.Store = nil
+		_, err = p.reg.Answer(t.Context(), p.message(), p.flow)
+		require.ErrorIs(t, err, errNoStore)
+		_, err = p.reg.Lookup(t.Context(), sip.URI{})
+		require.ErrorIs(t, err, errNoStore)
+	})
+}
+
+// RFC 3261 section 10.3 step 8: "The response MUST contain Contact header field values enumerating all current bindings. Each Contact
+// value MUST feature an "expires" parameter indicating its expiration interval chosen by the registrar. The response SHOULD include a
+// Date header field."
+func TestListsAllBindings(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		a := p.register(`Contact: "Bob" <sip:bob@192.0.2.4>;audio;q=0.25`).lists("<sip:bob@192.0.2.4>;q=0.25;expires=3600")
+		require.Equal(t, "Sat, 01 Jan 2000 00:00:00 GMT", a.Get(sip.Date))
+		wait(10*time.Second + 300*time.Millisecond)
+		a = p.another("other").register("Contact: <sips:bob@192.0.2.5>;expires=60").
+			lists("<sips:bob@192.0.2.5>;expires=60", "<sip:bob@192.0.2.4>;q=0.25;expires=3590") // 3589.7 s
+		require.Equal(t, "Sat, 01 Jan 2000 00:00:10 GMT", a.Get(sip.Date))
+		wait(59*time.Second + 999*time.Millisecond)
+		p.has("<sips:bob@192.0.2.5>;expires=1", "<sip:bob@192.0.2.4>;q=0.25;expires=3530") // never 0
+		wait(time.Millisecond)
+		p.has("<sip:bob@192.0.2.4>;q=0.25;expires=3530")
+		require.Empty(t, p.another("x").register("Contact: *", "Expires: 0").lists().Get(sip.Contact))
+	})
+}
+
+// RFC 3261 section 10.2.3: "If no Contact header field is present in a REGISTER request, the list of bindings is left unchanged."
+func TestFetch(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:bob@192.0.2.4>")
+		before := p.bindings()
+		p.register("Expires: 0").lists("<sip:bob@192.0.2.4>;expires=3600")
+		require.Equal(t, before, p.bindings())
+	})
+}
+
+// RFC 3261 section 10.2.2: "A UA requests the immediate removal of a binding by specifying an expiration interval of "0" for that
+// contact address in a REGISTER request."
+func TestRemoval(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:a@192.0.2.4>, <sip:b@192.0.2.4>, <sip:c@192.0.2.4>")
+		p.register("Contact: <sip:b@192.0.2.4>;expires=0, <sip:never@192.0.2.4>;expires=0").
+			lists("<sip:a@192.0.2.4>;expires=3600", "<sip:c@192.0.2.4>;expires=3600")
+		p.register("Contact: <sip:a@192.0.2.4>", "Contact: <sip:c@192.0.2.4>;expires=60", "Expires: 0").
+			lists("<sip:c@192.0.2.4>;expires=60")
+	})
+}
+
+// RFC 3261 section 10.2.1: "The Contact header field values of the request typically consist of SIP or SIPS URIs […], but they MAY use any
+// URI scheme."
+func TestAnyScheme(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <tel:+12125551212>;q=0.3", "Contact: <mailto:bob@example.org>;q=0.2", "Contact: <urn:service:sos>;q=0.1").
+			lists("<tel:+12125551212>;q=0.3;expires=3600", "<mailto:bob@example.org>;q=0.2;expires=3600", "<urn:service:sos>;q=0.1;expires=3600")
+	})
+}
+
+// RFC 3261 section 10.2.1.2: "This list can be prioritized with the "q" parameter in the Contact header field." Section 25.1:
+// qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
+func TestQ(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		for text, want := range map[string]string{
+			"0": ";q=0", "0.": ";q=0", "0.0": ";q=0", "0.5": ";q=0.5", "0.05": ";q=0.05", "0.123": ";q=0.123", "0.100": ";q=0.1", "0.999": ";q=0.999",
+			"0.001": ";q=0.001", "1": "", "1.": "", "1.0": "", "1.000": "",
+		} {
+			p.register("Contact: <sip:a@192.0.2.4>;q=" + text).lists("<sip:a@192.0.2.4>" + want + ";expires=3600")
+		}
+		for _, text := range []string{"2", "1.1", "1.001", "-0.5", "0.1234", "0.0000", ".5", "00.5", "0,5", "high", `""`, "0.5.5", "1e0", "0.x", "0x"} {
+			p.register("Contact: <sip:a@192.0.2.4>;q=" + text).refused(sip.StatusBadRequest)
+		}
+		p.register("Contact: <sip:a@192.0.2.4>;q").refused(sip.StatusBadRequest)
+	})
+}
+
+// RFC 3261 section 16.6: "Targets are processed from highest qvalue to lowest. Targets with equal qvalues may be processed in parallel."
+func TestLookupOrder(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:a@192.0.2.4>;q=0.5, <sip:b@192.0.2.4>, <sip:c@192.0.2.4>;q=0.1")
+		wait(time.Second)
+		p.another("2").register("Contact: <sip:d@192.0.2.4>;q=0.5, <sip:e@192.0.2.4>;q=0.5")
+		wait(time.Second)
+		p.another("3").register("Contact: <sip:f@192.0.2.4>;q=0.7")
+		require.Equal(t, []string{"sip:b@192.0.2.4", "sip:f@192.0.2.4", "sip:d@192.0.2.4", "sip:e@192.0.2.4", "sip:a@192.0.2.4", "sip:c@192.0.2.4"},
+			contacts(p.bindings()))
+		wait(time.Second)
+		p.register("Contact: <sip:a@192.0.2.4>;q=0.5") // the most recent one now
+		var groups [][]string
+		for group := range ByQ(p.bindings()) {
+			groups = append(groups, contacts(group))
+		}
+		require.Equal(t, [][]string{
+			{"sip:b@192.0.2.4"}, {"sip:f@192.0.2.4"}, {"sip:a@192.0.2.4", "sip:d@192.0.2.4", "sip:e@192.0.2.4"}, {"sip:c@192.0.2.4"},
+		}, groups)
+		for range ByQ(p.bindings()) {
+			break // ends
+		}
+	})
+}
+
+// The same contact twice in one REGISTER counts as it stands last; it is not out of order with itself.
+func TestSameContactTwice(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.register("Contact: <sip:a@192.0.2.4>;q=0.1, <sip:%61@192.0.2.4>;q=0.2").lists("<sip:%61@192.0.2.4>;q=0.2;expires=3600")
+		p.register("Contact: <sip:a@192.0.2.4>, <sip:a@192.0.2.4>;expires=0").lists()
+		p.register("Contact: <sip:a@192.0.2.4>;expires=0, <sip:a@192.0.2.4>").lists("<sip:a@192.0.2.4>;expires=3600")
+	})
+}
+
+// RFC 4475, messages in its section 3 that are REGISTERs and well-formed enough to be read.
+func TestTorture(t *testing.T) {
+	// 3.3.12 (cparam01): "The response must not include "unknownparam" as a url-parameter for this binding."
+	t.Run("cparam01", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, p *phone) {
+			p.register("Contact: sip:+19725552222@gw1.example.net;unknownparam").lists("<sip:+19725552222@gw1.example.net>;expires=3600")
+		})
+	})
+	// 3.3.13 (cparam02): "a subsequent retrieval of the registration must include "unknownparam" as a url-parameter."
+	t.Run("cparam02", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, p *phone) {
+			p.register("Contact: <sip:+19725552222@gw1.example.net;unknownparam>")
+			p.has("<sip:+19725552222@gw1.example.net;unknownparam>;expires=3600")
+		})
+	})
+	// 3.3.14 (regescrt): "The register should succeed, and a subsequent retrieval of the registration must include the escaped Route
+	// header in the contact URI for this binding."
+	t.Run("regescrt", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, p *phone) {
+			p.register("M: <sip:user@example.com?Route=%3Csip:sip.example.com%3E>")
+			p.has("<sip:user@example.com?Route=%3Csip:sip.example.com%3E>;expires=3600")
+		})
+	})
+	// 3.1.1.4 (escnull): "This register request contains two Contact: header field values […] The parser must accept this as a well-formed
+	// message, and the registrar must not treat the two values as equal."
+	t.Run("escnull", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, p *phone) {
+			p.to = "sip:null-%00-null@example.com"
+			p.register("Contact: <sip:%00@host5.example.com>", "Contact: <sip:%00%00@host5.example.com>").
+				lists("<sip:%00@host5.example.com>;expires=3600", "<sip:%00%00@host5.example.com>;expires=3600")
+		})
+	})
+	// 3.1.2.13 (regbadct): "It is reasonable for an element receiving this request to respond with a 400 Bad Request."
+	t.Run("regbadct", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, p *phone) {
+			p.register("Contact: sip:user@example.com?Route=%3Csip:sip.example.com%3E").refused(sip.StatusBadRequest)
+		})
+	})
+}
+
+func TestBadContacts(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		for _, contact := range []string{
+			"", ",", "<>", "<sip:>", "sip:", "bob", "<bob@192.0.2.4>", "<sip:bob@192.0.2.4", `"Bob <sip:bob@192.0.2.4>`, "<sip:bob@192.0.2.4>;",
+			"<sip:bob@192.0.2.4:0>", "<sip:bob@[::1>", "<sip:bob@192.0.2.4>;reg-id=0", "<sip:bob@192.0.2.4>;reg-id=2147483648",
+			"<sip:bob@192.0.2.4>;reg-id=x", `<sip:bob@192.0.2.4>;+sip.instance="<urn:\"x>"`,
+		} {
+			a := p.register("Contact: " + contact)
+			require.Equal(t, sip.StatusBadRequest, a.Status(), contact)
+		}
+		p.has()
+	})
+}
+
+func TestMaxContacts(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		list := func(from, to int, params string) string {
+			var all []string
+			for i := from; i < to; i++ {
+				all = append(all, fmt.Sprintf("<sip:bob@192.0.2.%d>%s", i, params))
+			}
+			return "Contact: " + strings.Join(all, ", ")
+		}
+		p.register(list(0, 11, "")).refused(sip.StatusForbidden)
+		p.has()
+		p.register(list(0, 10, ""))
+		p.another("2").register(list(10, 11, "")).refused(sip.StatusForbidden)
+		require.Len(t, p.bindings(), 10)
+		p.register(list(0, 10, ""))                                        // refreshing is no addition
+		p.register(list(0, 10, ";expires=0"), list(10, 20, ""))            // as much as makes sense
+		p.register(list(0, 21, ";expires=0")).refused(sip.StatusForbidden) // more than that
+		require.Len(t, p.bindings(), 10)
+
+		p.reg.MaxContacts = 2 // lowered: who has more may refresh and remove
+		p.register(list(10, 14, ""))
+		p.register(list(10, 12, ";expires=0"))
+		require.Len(t, p.bindings(), 8)
+		p.register(list(12, 15, ";expires=0"), list(50, 51, "")).refused(sip.StatusForbidden)
+
+		p.reg.MaxContacts = -1
+		p.register(list(0, 100, ""))
+		require.Len(t, p.bindings(), 108-8)
+	})
+}
+
+func TestMaxBindingSize(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.reg.MaxBindingSize = 200
+		long := strings.Repeat("x", 130)
+		p.register("Contact: <sip:bob@192.0.2.4>", "User-Agent: "+strings.Repeat("ü", 300)).lists("<sip:bob@192.0.2.4>;expires=3600")
+		require.Equal(t, strings.Repeat("ü", 64), p.bindings()[0].UserAgent)
+		p.register("Contact: <sip:bob@192.0.2.5>", "User-Agent: "+strings.Repeat("x", 127)+"ü")
+		require.Equal(t, strings.Repeat("x", 127), p.bindings()[1].UserAgent)
+		for _, lines := range [][]string{
+			{"Contact: <sip:" + long + long + "@192.0.2.4>"},
+			{"Contact: <sip:bob@192.0.2.4>", "Path: <sip:" + long + "@192.0.2.4>, <sip:" + long + "@192.0.2.4>"},
+			{"Contact: <sip:bob@192.0.2.4>;+sip.instance=\"" + long + long + "\""},
+		} {
+			p.register(lines...).refused(sip.StatusBadRequest)
+		}
+		q := p.another(long + long)
+		q.register("Contact: <sip:bob@192.0.2.4>").refused(sip.StatusBadRequest)
+		q = p.another("c")
+		q.to = "<sip:" + long + long + "@example.org>"
+		q.register("Contact: <sip:bob@192.0.2.4>").refused(sip.StatusBadRequest)
+	})
+}
+
+// RFC 3327 section 5.3: "The registrar stores the Path header field value along with the contact" and copies it into the 200.
+func TestPath(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		a := p.register("Contact: <sip:bob@192.0.2.4>", "Supported: gruu, path", "Path: <sip:p3.example.org;lr> , <sip:p2.example.org;lr>",
+			"Path: <sip:x@p1.example.org;lr;ob>")
+		require.Equal(t, "<sip:p3.example.org;lr> , <sip:p2.example.org;lr>,<sip:x@p1.example.org;lr;ob>", a.Get(sip.Path))
+		require.Equal(t, a.Get(sip.Path), p.bindings()[0].Path)
+		require.False(t, p.register("Contact: <sip:bob@192.0.2.4>", "Path: <sip:p1.example.org;lr>").Has(sip.Path))
+		require.Equal(t, "<sip:p1.example.org;lr>", p.bindings()[0].Path)
+		p.register("Contact: <sip:bob@192.0.2.4>")
+		require.Empty(t, p.bindings()[0].Path)
+		p.register("Contact: <sip:bob@192.0.2.4>", "Path: <sip:p1.example.org;lr").refused(sip.StatusBadRequest)
+	})
+}
+
+// A binding is all that is needed to reach its contact, also behind a NAT, and to tell the user which device it is.
+func TestBindingFields(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		p.flow = transport.Flow{
+			Protocol: transport.TLS,
+			Local:    netip.MustParseAddrPort("[2001:db8::1]:5061"),
+			Remote:   netip.MustParseAddrPort("[2001:db8::99]:40000"),
+			Conn:     77,
+		}
+		p.register("Via: SIP/2.0/TLS edge.example.org;branch=z9hG4bK1", "Via: SIP/2.0/UDP 10.0.0.9:5062;rport=4711;received=203.0.113.7;branch=z9hG4bK2",
+			`Contact: "Bob" <sip:bob@10.0.0.9:5062;ob>;q=0.7;reg-id=1;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>";expires=600`,
+			"User-Agent: phone/1.0 (x)").
+			lists(`<sip:bob@10.0.0.9:5062;ob>;q=0.7;expires=600;+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>"`)
+		require.Equal(t, []Binding{{
+			Contact: "sip:bob@10.0.0.9:5062;ob", CallID: "bobs-phone", CSeq: 1, Q: 700, RegID: 1,
+			Instance:   "<urn:uuid:00000000-0000-1000-8000-000A95A0E128>",
+			UserAgent:  "phone/1.0 (x)",
+			Flow:       p.flow,
+			Received:   netip.MustParseAddrPort("203.0.113.7:4711"),
+			Registered: time.Now().Truncate(time.Millisecond), Expires: time.Now().Add(600 * time.Second).Truncate(time.Millisecond),
+		}}, p.bindings())
+		u := p.bindings()[0].URI()
+		require.Equal(t, "10.0.0.9", u.Host)
+		require.True(t, u.Params.Has("ob"))
+
+		wait(time.Second)
+		p.flow = udpFlow // moved to another network
+		p.register("Contact: <sip:bob@10.0.0.9:5062;ob>")
+		b := p.bindings()[0]
+		require.Equal(t, udpFlow, b.Flow)
+		require.Zero(t, b.Received)
+		require.Zero(t, b.RegID)
+		require.Equal(t, time.Now().Truncate(time.Millisecond), b.Registered)
+	})
+}
+
+func TestReceived(t *testing.T) {
+	const edge = "Via: SIP/2.0/TLS edge.example.org;branch=z9hG4bK1"
+	inBubble(t, func(t *testing.T, p *phone) {
+		for via, want := range map[string]string{
+			"192.0.2.8:5070;received=203.0.113.7;rport=9":   "203.0.113.7:9",
+			"192.0.2.8:5070;received=203.0.113.7":           "203.0.113.7:5070",
+			"192.0.2.8;received=2001:db8::1;rport=9":        "[2001:db8::1]:9",
+			"192.0.2.8;received=[2001:db8::1];rport=9":      "[2001:db8::1]:9",
+			"192.0.2.8;received=::ffff:203.0.113.7;rport=9": "203.0.113.7:9",
+			"192.0.2.8;rport":                               "invalid AddrPort",
+			"192.0.2.8":                                     "invalid AddrPort",
+		} {
+			p.register(edge, "Via: SIP/2.0/UDP "+via+";branch=z9hG4bK2", "Contact: <sip:bob@192.0.2.4>")
+			require.Equal(t, want, p.bindings()[0].Received.String(), via)
+			p.register("Via: SIP/2.0/UDP "+via+";branch=z9hG4bK2", "Contact: <sip:bob@192.0.2.4>") // its address is the flow's
+			require.Zero(t, p.bindings()[0].Received)
+		}
+	})
+}
+
+func TestEvents(t *testing.T) {
+	inBubble(t, func(t *testing.T, p *phone) {
+		var events []string
+		note := func(e Event) {
+			events = append(events, fmt.Sprintf("%v %s %s %d", e.Kind, e.AOR, e.Binding.Contact, e.Binding.CSeq))
+		}
+		p.reg.OnChange, p.reg.Store.(*MemoryStore).OnExpire = note, note
+		expect := func(want ...string) {
+			t.Helper()
+			require.Equal(t, want, events)
+			events = nil
+		}
+		p.register("Contact: <sip:a@192.0.2.4>, <sip:b@192.0.2.4>;q=0.1;expires=600")
+		expect("registered sip:bob@example.org sip:a@192.0.2.4 1", "registered sip:bob@example.org sip:b@192.0.2.4 1")
+		p.register("Contact: <sip:%61@192.0.2.4>, <sip:c@192.0.2.4>;expires=0")
+		expect("refreshed sip:bob@example.org sip:%61@192.0.2.4 2")
+		p.register()
+		p.send(p.repeat("Contact: <sip:c@192.0.2.4>, <sip:a@192.0.2.4>;expires=1")).refused(423)
+		p.register("Contact: <sip:c@192.0.2.4>, <sip:a@192.0.2.4>;expires=0", "Expires: 700")
+		expect("registered sip:bob@example.org sip:c@192.0.2.4 4", "removed sip:bob@example.org sip:%61@192.0.2.4 2")
+		wait(600 * time.Second)
+		expect("expired sip:bob@example.org sip:b@192.0.2.4 1")
+		p.register("Contact: *", "Expires: 0")
+		expect("removed sip:bob@example.org sip:c@192.0.2.4 4")
+		wait(time.Hour)
+		expect()
+		require.Equal(t, "unknown", EventKind(0).String())
+	})
+}
