@@ -1,0 +1,86 @@
+package routing
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/goser-project/goser/transport"
+)
+
+// order holds back the later requests of a call on a flow until the earlier
+// one has been passed on. A turn exists only while a handler has not passed;
+// calls that are quiet cost nothing.
+type order struct {
+	seed   maphash.Seed
+	shards [orderShards]orderShard
+}
+
+const (
+	orderShards  = 64 // a power of two
+	maxHeldBack  = 64 // requests of one call that wait behind a handler
+	orderMapSize = 16
+)
+
+type orderShard struct {
+	mu    sync.Mutex
+	turns map[turnKey]*turn
+}
+
+// turnKey names a call on a flow. The string is a message's, but the entry
+// lives no longer than the handler that owns it.
+type turnKey struct {
+	flow   transport.Flow
+	callID string
+}
+
+type turn struct {
+	waiting []*Request
+}
+
+func (o *order) init(seed maphash.Seed) {
+	o.seed = seed
+	for i := range o.shards {
+		o.shards[i].turns = make(map[turnKey]*turn, orderMapSize)
+	}
+}
+
+func (o *order) shard(k turnKey) *orderShard {
+	return &o.shards[maphash.String(o.seed, k.callID)&(orderShards-1)]
+}
+
+// enter says whether r may run now. If not it waits for its turn, unless too
+// many wait already.
+func (o *order) enter(r *Request) (run, refused bool) {
+	k := r.turnKey()
+	sh := o.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	t := sh.turns[k]
+	if t == nil {
+		sh.turns[k] = &turn{}
+		return true, false
+	}
+	if len(t.waiting) >= maxHeldBack {
+		return false, true
+	}
+	t.waiting = append(t.waiting, r)
+	return false, false
+}
+
+// leave ends r's turn and returns the request whose turn it is now, or nil.
+func (o *order) leave(k turnKey) *Request {
+	sh := o.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	t := sh.turns[k]
+	if t == nil {
+		return nil
+	}
+	if len(t.waiting) == 0 {
+		delete(sh.turns, k)
+		return nil
+	}
+	next := t.waiting[0]
+	t.waiting = t.waiting[1:]
+	return next
+}

@@ -1,0 +1,201 @@
+package routing
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/goser-project/goser/sip"
+	"github.com/goser-project/goser/transport"
+)
+
+// tcpTry bounds how long a large request waits for a TCP connection before it
+// goes over UDP in fragments.
+const tcpTry = 2 * time.Second
+
+// checkForward is what RFC 3261 16.3 and RFC 5393 ask of a request that is
+// going to be forwarded to n targets at once. It returns the Max-Breadth for
+// each of them, or the status of the refusal.
+func (r *Request) checkForward(n int) (breadth, refusal int) {
+	s := r.server
+	if v, ok, _ := r.Message.Uint(sip.MaxForwards); ok && v == 0 {
+		s.counters.tooManyHops.Add(1)
+		return 0, sip.StatusTooManyHops
+	}
+	if r.looped() {
+		s.counters.loops.Add(1)
+		return 0, sip.StatusLoopDetected
+	}
+	breadth = defaultInt(s.MaxBreadth, DefaultMaxBreadth)
+	if v, ok, err := r.Message.Uint(sip.MaxBreadth); ok && err == nil {
+		breadth = min(breadth, int(v))
+	}
+	if r.rc != nil {
+		pending, started := r.rc.branchCount()
+		breadth -= pending // serial branches that still run keep one each
+		if started+n > defaultInt(s.MaxBranches, DefaultMaxBranches) {
+			breadth = 0
+		}
+	}
+	if breadth < n {
+		s.counters.breadthExceeded.Add(1)
+		return 0, sip.StatusMaxBreadthExceeded
+	}
+	return breadth / n, 0
+}
+
+func (rc *responseContext) branchCount() (pending, started int) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	return len(rc.branches), rc.started
+}
+
+// send makes the branch's copy and sends it. Every failure becomes the
+// branch's outcome.
+func (r *Request) send(ctx context.Context, b *branch, t *Target, breadth int) {
+	out, err := r.prepare(ctx, t, breadth)
+	if err != nil {
+		b.fail(sip.StatusServiceUnavailable, unreachable(err))
+		return
+	}
+	b.begin(out.flow, out.branch, out.text, r.Method(), r.Message.CallID())
+}
+
+// outbound is a copy of a request, ready to send.
+type outbound struct {
+	flow   transport.Flow
+	branch string
+	text   []byte
+}
+
+// prepare finds the way out for a target and writes the copy for it.
+func (r *Request) prepare(ctx context.Context, t *Target, breadth int) (outbound, error) {
+	uri := r.uri
+	if !t.URI.IsZero() {
+		uri = t.URI
+	}
+	route, strict, err := r.firstRoute(t)
+	if err != nil {
+		return outbound{}, err
+	}
+	flow, err := r.server.wayOut(ctx, r.flow, r.outgoing, t, &uri, &route)
+	if err != nil {
+		return outbound{}, err
+	}
+	if strict {
+		route.Params = "" // a strict router gets its own URI as Request-URI
+	}
+	out, err := r.write(t, flow, &uri, &route, strict, breadth)
+	if err != nil || !r.tooLarge(t, &out) {
+		return out, err
+	}
+	if tcp, ok := r.server.tryTCP(ctx, flow); ok {
+		return r.write(t, tcp, &uri, &route, strict, breadth)
+	}
+	return out, nil
+}
+
+// firstRoute returns the URI of the topmost Route value that the copy will
+// have, or the zero URI; strict says that it is a strict router (no lr).
+func (r *Request) firstRoute(t *Target) (route sip.URI, strict bool, err error) {
+	var first sip.NameAddr
+	if t.Route != "" {
+		for element := range sip.Elements(t.Route) {
+			if first, err = sip.ParseNameAddr(element); err != nil {
+				return route, false, fmt.Errorf("target's route: %w", err)
+			}
+			break
+		}
+	} else {
+		var ok bool
+		if first, ok = r.nextRoute(); !ok {
+			return sip.URI{}, false, nil
+		}
+	}
+	return first.URI, !first.URI.Params.Has("lr"), nil
+}
+
+// write makes the copy that leaves on flow (RFC 3261 16.6): the engine's
+// changes first, then the handler's.
+func (r *Request) write(t *Target, flow transport.Flow, uri, route *sip.URI, strict bool, breadth int) (outbound, error) {
+	s := r.server
+	_, out := s.placeOf(flow)
+	in := out
+	if !r.own {
+		_, in = s.placeOf(r.flow)
+	}
+	if in == nil || out == nil {
+		return outbound{}, fmt.Errorf("no listener for %v and %v", r.flow, flow)
+	}
+	var p sip.Patch
+	r.patchRoutes(&p)
+	if t.Route != "" {
+		p.Prepend(sip.Route, t.Route)
+	}
+	switch {
+	case strict: // 16.6 step 6
+		p.Add(sip.Route, "<"+uri.String()+">")
+		p.RemoveFirst(sip.Route)
+		p.SetRequestURI(*route)
+	case !t.URI.IsZero() || r.uriChanged:
+		p.SetRequestURI(*uri)
+	}
+	if r.recordRoute {
+		recordRoutes(&p, in, out)
+	}
+	branch := r.branchID(in)
+	if r.own {
+		p.Set(sip.Via, out.via+branch)
+	} else {
+		p.Prepend(sip.Via, out.via+branch)
+		p.Set(sip.MaxForwards, r.forwardsLeft())
+		p.Set(sip.MaxBreadth, strconv.Itoa(breadth))
+	}
+	p.Append(&r.edit)
+	if t.Edit != nil {
+		t.Edit(&p)
+	}
+	if err := p.Err(); err != nil {
+		s.counters.badEdits.Add(1)
+		return outbound{}, err
+	}
+	text := sip.AppendMessage(make([]byte, 0, len(r.Message.Text())+patchRoom), r.Message, &p)
+	return outbound{flow, branch, text}, nil
+}
+
+// patchRoom is what the engine adds to a copy, and a little for edits.
+const patchRoom = 384
+
+func (r *Request) forwardsLeft() string {
+	if v, ok, err := r.Message.Uint(sip.MaxForwards); ok && err == nil {
+		return strconv.Itoa(int(v) - 1)
+	}
+	return strconv.Itoa(DefaultMaxForwards)
+}
+
+// tooLarge: "If a request is within 200 bytes of the path MTU, or if it is
+// larger than 1300 bytes and the path MTU is unknown, the request MUST be sent
+// using an RFC 2914 congestion controlled transport protocol, such as TCP"
+// (18.1.1). A target's own flow stays: its phone may be reachable on no other.
+func (r *Request) tooLarge(t *Target, out *outbound) bool {
+	limit := defaultInt(r.server.UDPLimit, DefaultUDPLimit)
+	return out.flow.Protocol == transport.UDP && limit > 0 && len(out.text) > limit && t.Flow.IsZero()
+}
+
+// tryTCP connects to where flow leads, unless that was refused lately.
+func (s *Server) tryTCP(ctx context.Context, flow transport.Flow) (transport.Flow, bool) {
+	hop := transport.Hop{Protocol: transport.TCP, Addr: flow.Remote}
+	if !s.bigHops.refused(hop) {
+		ctx, cancel := context.WithTimeout(ctx, tcpTry)
+		defer cancel()
+		tcp, err := s.layer.Connect(ctx, hop, flow.Local)
+		if err == nil {
+			s.counters.movedToTCP.Add(1)
+			return tcp, true
+		}
+		s.bigHops.remember(hop)
+	}
+	s.counters.sentFragmented.Add(1)
+	return flow, false
+}

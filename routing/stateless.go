@@ -1,0 +1,155 @@
+package routing
+
+import (
+	"context"
+	"hash/maphash"
+	"strconv"
+	"strings"
+
+	"github.com/goser-project/goser/sip"
+	"github.com/goser-project/goser/transport"
+)
+
+// forwardWithoutTransaction is Forward and Fork where there is nothing to wait for.
+func (r *Request) forwardWithoutTransaction(targets []Target) Response {
+	if r.Method() != sip.ACK && r.server.Stateless {
+		return Response{Status: sip.StatusServerInternalError, Err: ErrStateless, done: true}
+	}
+	if err := r.relayWithoutTransaction(targets); err != nil {
+		return Response{Status: sip.StatusServiceUnavailable, Err: err}
+	}
+	return Response{Status: sip.StatusOK, done: true}
+}
+
+// relayWithoutTransaction sends the request on and forgets it: an ACK for a
+// 2xx, or anything in a stateless server (RFC 3261 16.11), which sends one copy
+// only, to the first target.
+func (r *Request) relayWithoutTransaction(targets []Target) error {
+	var t Target
+	if len(targets) > 0 {
+		t = targets[0]
+	}
+	breadth, refusal := r.checkForward(1)
+	if refusal != 0 {
+		return Status(refusal)
+	}
+	out, err := r.prepare(r.ctx, &t, breadth)
+	if err == nil {
+		err = r.server.layer.Send(out.flow, out.text)
+	}
+	if err != nil {
+		r.server.counters.branchErrors.Add(1)
+		return Status(sip.StatusServerInternalError)
+	}
+	r.server.counters.requestsForwarded.Add(1)
+	return nil
+}
+
+// A stateless branch is the magic cookie, a keyed hash, "-", and the flow that
+// the request came on: listener number and connection. "The value of the branch
+// … MUST be computed … as a function of message fields that are constant on
+// retransmission" (16.11): of the topmost branch, which an ACK for a non-2xx and
+// a CANCEL share with their INVITE; and of the fields that RFC 2543 matches by
+// where that branch is not unique. The hash covers the flow too, so that a
+// response can be trusted to name one of ours. It has no part for loops: what
+// would tell loops from spirals differs between an INVITE and its ACK.
+
+// statelessBranch makes the branch of a copy.
+func (r *Request) statelessBranch(in int) string {
+	v := r.Message.Via()
+	var a [96]byte
+	b := append(a[:0], magicCookie...)
+	b = strconv.AppendUint(b, r.server.statelessHash(r.Message, &v, r.flow.Conn, in), 36)
+	b = append(b, '-')
+	b = strconv.AppendInt(b, int64(in), 36)
+	b = append(b, '-')
+	b = strconv.AppendUint(b, r.flow.Conn, 36)
+	return string(b)
+}
+
+// statelessHash depends only on what a response brings back: the Via below
+// ours, From tag, Call-ID and CSeq number.
+func (s *Server) statelessHash(m *sip.Message, below *sip.ViaParm, conn uint64, in int) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	var a [24]byte
+	h.WriteString(below.Branch)
+	h.WriteByte(0)
+	h.WriteString(below.Host)
+	h.Write(strconv.AppendUint(a[:0], uint64(below.Port), 10))
+	if !strings.HasPrefix(below.Branch, magicCookie) {
+		h.WriteByte(0)
+		h.WriteString(m.From().Tag)
+		h.WriteByte(0)
+		h.WriteString(m.CallID())
+		h.WriteByte(0)
+		h.Write(strconv.AppendUint(a[:0], uint64(m.CSeq().Number), 10))
+	}
+	h.WriteByte(0)
+	h.Write(strconv.AppendUint(a[:0], conn, 10))
+	h.WriteByte(0)
+	h.Write(strconv.AppendInt(a[:0], int64(in), 10))
+	return h.Sum64()
+}
+
+// relayResponseStateless sends a response on to the Via below ours (16.11): on
+// the flow that our branch names, which its hash proves to be ours.
+func (s *Server) relayResponseStateless(m *sip.Message) {
+	id := s.identity.load()
+	top := m.Via()
+	var below sip.ViaParm
+	n := 0
+	for v, err := range m.Vias() {
+		if n++; n == 2 {
+			if err == nil {
+				below = v
+			}
+			break
+		}
+	}
+	if !id.isOwnVia(&top) || below.Host == "" {
+		s.counters.strayResponses.Add(1)
+		return
+	}
+	flow, ok := s.flowOfBranch(id, m, top.Branch, &below)
+	if !ok {
+		s.counters.strayResponses.Add(1)
+		return
+	}
+	var p sip.Patch
+	p.RemoveFirst(sip.Via)
+	text := sip.AppendMessage(make([]byte, 0, len(m.Text())), m, &p)
+	s.counters.responsesSent.Add(1)
+	if err := s.layer.Send(flow, text); err != nil && flow.Protocol.Reliable() {
+		s.start(func() {
+			ctx, cancel := context.WithTimeout(s.ctx, responseGrace)
+			defer cancel()
+			if hop, err := responseHop(&below, flow.Protocol); err == nil {
+				if f, err := s.layer.Connect(ctx, hop, flow.Local); err == nil {
+					s.layer.Send(f, text)
+				}
+			}
+		})
+	}
+}
+
+// flowOfBranch reads and checks the flow in a stateless branch.
+func (s *Server) flowOfBranch(id *identitySnapshot, m *sip.Message, branch string, below *sip.ViaParm) (transport.Flow, bool) {
+	rest, ok := strings.CutPrefix(branch, magicCookie)
+	parts := strings.Split(rest, "-")
+	if !ok || len(parts) != 3 {
+		return transport.Flow{}, false
+	}
+	in, err1 := strconv.ParseUint(parts[1], 36, 16)
+	conn, err2 := strconv.ParseUint(parts[2], 36, 64)
+	if err1 != nil || err2 != nil || int(in) >= len(id.places) ||
+		parts[0] != strconv.FormatUint(s.statelessHash(m, below, conn, int(in)), 36) {
+		return transport.Flow{}, false
+	}
+	l := id.places[in].listener
+	hop, err := responseHop(below, l.Protocol)
+	if err != nil {
+		return transport.Flow{}, false
+	}
+	return transport.Flow{Protocol: l.Protocol, Local: l.Addr, Remote: hop.Addr, Conn: conn}, true
+}

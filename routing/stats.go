@@ -1,0 +1,84 @@
+package routing
+
+import (
+	"sync/atomic"
+
+	"github.com/goser-project/goser/transaction"
+	"github.com/goser-project/goser/transport"
+)
+
+// counters are the server's own; they only grow, besides the gauges at the end.
+type counters struct {
+	requestsReceived, responsesReceived atomic.Int64
+	requestsForwarded, responsesSent    atomic.Int64
+	keepalives                          atomic.Int64
+	invalidAnswered, invalidDropped     atomic.Int64
+	refused, overloaded, dropped        atomic.Int64
+	strayResponses, strayACKs           atomic.Int64
+	loops, tooManyHops, breadthExceeded atomic.Int64
+	handlerErrors, panics, unanswered   atomic.Int64
+	badEdits, provisionalsDropped       atomic.Int64
+	branchTimeouts, branchErrors        atomic.Int64
+	movedToTCP, sentFragmented          atomic.Int64
+	handlers, contexts                  atomic.Int64 // gauges
+}
+
+// Stats is a snapshot of what a server has counted. Every message that was
+// received is in one of the counters of this or of the transport's or the
+// transactions' part.
+type Stats struct {
+	RequestsReceived  int64 // well-formed requests
+	ResponsesReceived int64 // well-formed responses
+	RequestsForwarded int64 // copies of requests sent, ACKs included, CANCELs not
+	ResponsesSent     int64 // responses sent upstream, made here or relayed, retransmissions not counted
+	Keepalives        int64 // datagrams that only keep a NAT binding open
+
+	InvalidAnswered int64 // malformed requests that were answered 400, 505, …
+	InvalidDropped  int64 // malformed messages that could not be answered
+	Refused         int64 // requests refused by validation (RFC 3261 16.3): 400, 416, 420
+	Overloaded      int64 // requests refused as too many handlers run
+	Dropped         int64 // requests ended by ErrDrop
+	StrayResponses  int64 // responses that belong to no transaction
+	StrayACKs       int64 // ACKs that were not passed on
+
+	Loops           int64 // 482: loops detected
+	TooManyHops     int64 // 483: Max-Forwards used up
+	BreadthExceeded int64 // 440: more parallel branches than Max-Breadth allows
+
+	HandlerErrors       int64 // handlers that returned an error that is no answer
+	Panics              int64 // handlers that panicked
+	Unanswered          int64 // handlers that returned nil with nothing sent
+	BadEdits            int64 // responses and branches not sent as an edit was refused
+	ProvisionalsDropped int64 // provisional responses dropped as a Fork does not read them
+
+	BranchTimeouts int64 // branches that ended without a final response
+	BranchErrors   int64 // branches that ended by a transport error
+	MovedToTCP     int64 // requests too large for UDP sent over TCP
+	SentFragmented int64 // requests too large for UDP sent as they are, as TCP was refused
+
+	Handlers int64 // handlers running or waiting for their turn, now
+	Contexts int64 // requests without a final outcome, now
+
+	Transport   transport.Stats
+	Transaction transaction.Stats
+}
+
+// Stats returns a snapshot of the counters.
+func (s *Server) Stats() Stats {
+	s.init()
+	c := &s.counters
+	return Stats{
+		RequestsReceived: c.requestsReceived.Load(), ResponsesReceived: c.responsesReceived.Load(),
+		RequestsForwarded: c.requestsForwarded.Load(), ResponsesSent: c.responsesSent.Load(),
+		Keepalives: c.keepalives.Load(), InvalidAnswered: c.invalidAnswered.Load(), InvalidDropped: c.invalidDropped.Load(),
+		Refused: c.refused.Load(), Overloaded: c.overloaded.Load(), Dropped: c.dropped.Load(),
+		StrayResponses: c.strayResponses.Load(), StrayACKs: c.strayACKs.Load(),
+		Loops: c.loops.Load(), TooManyHops: c.tooManyHops.Load(), BreadthExceeded: c.breadthExceeded.Load(),
+		HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(), Unanswered: c.unanswered.Load(),
+		BadEdits: c.badEdits.Load(), ProvisionalsDropped: c.provisionalsDropped.Load(),
+		BranchTimeouts: c.branchTimeouts.Load(), BranchErrors: c.branchErrors.Load(),
+		MovedToTCP: c.movedToTCP.Load(), SentFragmented: c.sentFragmented.Load(),
+		Handlers: c.handlers.Load(), Contexts: c.contexts.Load(),
+		Transport: s.layer.Stats(), Transaction: s.table.Stats(),
+	}
+}
