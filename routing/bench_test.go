@@ -32,9 +32,9 @@ func runBench(t *testing.T, route routing.HandlerFunc, f func(b *bench), tune ..
 			tune(b.server)
 		}
 		require.NoError(t, b.server.Listen(t.Context(), "udp:10.0.0.1:5060", "tcp:10.0.0.1:5060"))
+		t.Cleanup(func() { require.NoError(t, b.server.Shutdown(context.Background())) })
 		f(b)
 		b.settle()
-		require.NoError(t, b.server.Shutdown(context.Background()))
 	})
 }
 
