@@ -10,7 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/goser-project/goser/transport"
 )
+
+var _ transport.Network = (*Host)(nil)
 
 const firstEphemeral = 49152
 
