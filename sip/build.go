@@ -52,7 +52,7 @@ func (l *fieldList) add(name, value string, reserved func(field) bool) {
 	k, value, ok := l.check(name, value, reserved)
 	switch {
 	case !ok:
-	case fields[k.field].single:
+	case k.field.isSingle():
 		l.replace(k, value)
 	default:
 		l.list = append(l.list, headerField{k, value})

@@ -136,24 +136,29 @@ func skipSpace(s string, i int) int {
 }
 
 // nextControl returns the position of the first control character (00 to 1F, 7F) in b from i on, or len(b).
-// It looks at eight bytes at a time: every byte of a message's head passes here, and it is the only loop that does.
+// It looks at eight bytes at a time: every byte of a message's head passes here.
 func nextControl(b []byte, i int) int {
 	const (
 		ones = 0x0101010101010101
 		high = 0x8080808080808080
 	)
-	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
+	rest := b[i:]
+	for len(rest) >= 8 {
+		w := binary.LittleEndian.Uint64(rest)
 		del := w ^ 0x7f*ones // a byte that is 7F becomes 00
-		// A byte less than 20 borrows into its high bit; "&^ w" takes the bytes from 80 on out again.
+		// A byte less than 20 borrows into its high bit; "&^ w" takes the bytes from 80 on out again. The lowest mark is
+		// exact; a borrow may have set some above it.
 		if found := ((w-0x20*ones)&^w | (del-ones)&^del) & high; found != 0 {
-			return i + bits.TrailingZeros64(found)/8 // the lowest mark is exact; a borrow may have set some above it
+			return len(b) - len(rest) + bits.TrailingZeros64(found)/8
+		}
+		rest = rest[8:]
+	}
+	for j, c := range rest {
+		if c < 0x20 || c == 0x7f {
+			return len(b) - len(rest) + j
 		}
 	}
-	for i < len(b) && b[i] >= 0x20 && b[i] != 0x7f {
-		i++
-	}
-	return i
+	return len(b)
 }
 
 // parseUint reads all of s as a decimal number of at most max. Leading zeros are fine ("0068"), signs and spaces are not.

@@ -123,7 +123,7 @@ const (
 // field numbers the known header fields. other is every field that is not known; invalid marks a line that is not a header
 // field, in a message that was refused.
 //
-// The fields that may stand only once come first, so that a set of them fits 64 bits.
+// Those that every message has come first, then those that may stand only once, so that a set of these fits 64 bits.
 type field uint8
 
 const (
@@ -245,6 +245,8 @@ const (
 	fieldWarning
 	invalid
 	fieldCount
+
+	firstList = fieldContact // the first after those that may stand only once
 )
 
 // fieldInfo is what the parser knows about a header field.
@@ -252,47 +254,49 @@ type fieldInfo struct {
 	name    string
 	compact byte   // the compact form, or 0
 	syntax  syntax // of the value, for Validate
-	single  bool   // a message with two of them is refused
 	list    bool   // the value is a list, separated by commas
 }
+
+// isSingle reports whether a message with two of the field is refused.
+func (f field) isSingle() bool { return f > fieldVia && f < firstList }
 
 // fields is never written.
 var fields = [fieldCount]fieldInfo{
 	other:                           {list: true},
 	fieldVia:                        {name: Via, syntax: viaSyntax, compact: 'v', list: true},
-	fieldFrom:                       {name: From, syntax: addressSyntax, compact: 'f', single: true},
-	fieldTo:                         {name: To, syntax: addressSyntax, compact: 't', single: true},
-	fieldCallID:                     {name: CallID, syntax: callIDSyntax, compact: 'i', single: true},
-	fieldCSeq:                       {name: CSeq, syntax: cseqSyntax, single: true},
-	fieldMaxForwards:                {name: MaxForwards, syntax: numberSyntax, single: true},
-	fieldContentLength:              {name: ContentLength, syntax: numberSyntax, compact: 'l', single: true},
-	fieldContentType:                {name: ContentType, syntax: mediaTypeSyntax, compact: 'c', single: true},
-	fieldExpires:                    {name: Expires, syntax: numberSyntax, single: true},
-	fieldMaxBreadth:                 {name: MaxBreadth, syntax: numberSyntax, single: true},
-	fieldMinExpires:                 {name: MinExpires, syntax: numberSyntax, single: true},
-	fieldEvent:                      {name: Event, syntax: eventSyntax, compact: 'o', single: true},
-	fieldSubscriptionState:          {name: SubscriptionState, syntax: eventSyntax, single: true},
-	fieldReferTo:                    {name: ReferTo, syntax: addressSyntax, compact: 'r', single: true},
-	fieldReferredBy:                 {name: ReferredBy, syntax: addressSyntax, compact: 'b', single: true},
-	fieldReferSub:                   {name: ReferSub, syntax: eventSyntax, single: true},
-	fieldReplaces:                   {name: Replaces, syntax: replacesSyntax, single: true},
-	fieldJoin:                       {name: Join, syntax: replacesSyntax, single: true},
-	fieldTargetDialog:               {name: TargetDialog, syntax: replacesSyntax, single: true},
-	fieldRSeq:                       {name: RSeq, syntax: numberSyntax, single: true},
-	fieldRAck:                       {name: RAck, syntax: rackSyntax, single: true},
-	fieldSessionExpires:             {name: SessionExpires, syntax: deltaSyntax, compact: 'x', single: true},
-	fieldMinSE:                      {name: MinSE, syntax: deltaSyntax, single: true},
-	fieldSIPETag:                    {name: SIPETag, syntax: tokenSyntax, single: true},
-	fieldSIPIfMatch:                 {name: SIPIfMatch, syntax: tokenSyntax, single: true},
-	fieldRetryAfter:                 {name: RetryAfter, syntax: retryAfterSyntax, single: true},
-	fieldTimestamp:                  {name: Timestamp, syntax: timestampSyntax, single: true},
-	fieldDate:                       {name: Date, syntax: dateSyntax, single: true},
-	fieldContentDisposition:         {name: ContentDisposition, syntax: eventSyntax, single: true},
-	fieldFlowTimer:                  {name: FlowTimer, syntax: numberSyntax, single: true},
-	fieldMIMEVersion:                {name: MIMEVersion, syntax: textSyntax, single: true},
-	fieldPCalledPartyID:             {name: PCalledPartyID, syntax: addressSyntax, single: true},
-	fieldPServedUser:                {name: PServedUser, syntax: addressSyntax, single: true},
-	fieldSessionID:                  {name: SessionID, syntax: textSyntax, single: true},
+	fieldFrom:                       {name: From, syntax: addressSyntax, compact: 'f'},
+	fieldTo:                         {name: To, syntax: addressSyntax, compact: 't'},
+	fieldCallID:                     {name: CallID, syntax: callIDSyntax, compact: 'i'},
+	fieldCSeq:                       {name: CSeq, syntax: cseqSyntax},
+	fieldMaxForwards:                {name: MaxForwards, syntax: numberSyntax},
+	fieldContentLength:              {name: ContentLength, syntax: numberSyntax, compact: 'l'},
+	fieldContentType:                {name: ContentType, syntax: mediaTypeSyntax, compact: 'c'},
+	fieldExpires:                    {name: Expires, syntax: numberSyntax},
+	fieldMaxBreadth:                 {name: MaxBreadth, syntax: numberSyntax},
+	fieldMinExpires:                 {name: MinExpires, syntax: numberSyntax},
+	fieldEvent:                      {name: Event, syntax: eventSyntax, compact: 'o'},
+	fieldSubscriptionState:          {name: SubscriptionState, syntax: eventSyntax},
+	fieldReferTo:                    {name: ReferTo, syntax: addressSyntax, compact: 'r'},
+	fieldReferredBy:                 {name: ReferredBy, syntax: addressSyntax, compact: 'b'},
+	fieldReferSub:                   {name: ReferSub, syntax: eventSyntax},
+	fieldReplaces:                   {name: Replaces, syntax: replacesSyntax},
+	fieldJoin:                       {name: Join, syntax: replacesSyntax},
+	fieldTargetDialog:               {name: TargetDialog, syntax: replacesSyntax},
+	fieldRSeq:                       {name: RSeq, syntax: numberSyntax},
+	fieldRAck:                       {name: RAck, syntax: rackSyntax},
+	fieldSessionExpires:             {name: SessionExpires, syntax: deltaSyntax, compact: 'x'},
+	fieldMinSE:                      {name: MinSE, syntax: deltaSyntax},
+	fieldSIPETag:                    {name: SIPETag, syntax: tokenSyntax},
+	fieldSIPIfMatch:                 {name: SIPIfMatch, syntax: tokenSyntax},
+	fieldRetryAfter:                 {name: RetryAfter, syntax: retryAfterSyntax},
+	fieldTimestamp:                  {name: Timestamp, syntax: timestampSyntax},
+	fieldDate:                       {name: Date, syntax: dateSyntax},
+	fieldContentDisposition:         {name: ContentDisposition, syntax: eventSyntax},
+	fieldFlowTimer:                  {name: FlowTimer, syntax: numberSyntax},
+	fieldMIMEVersion:                {name: MIMEVersion, syntax: textSyntax},
+	fieldPCalledPartyID:             {name: PCalledPartyID, syntax: addressSyntax},
+	fieldPServedUser:                {name: PServedUser, syntax: addressSyntax},
+	fieldSessionID:                  {name: SessionID, syntax: textSyntax},
 	fieldContact:                    {name: Contact, syntax: contactSyntax, compact: 'm', list: true},
 	fieldRoute:                      {name: Route, syntax: routeSyntax, list: true},
 	fieldRecordRoute:                {name: RecordRoute, syntax: routeSyntax, list: true},

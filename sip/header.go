@@ -45,7 +45,7 @@ func fieldOf(name string) field {
 	}
 	for h := fieldHash(name); ; h = (h + 1) % fieldTableSize {
 		f := fieldTable[h]
-		if f == other || equalFold(fields[f].name, name) {
+		if f == other || fields[f].name == name || equalFold(fields[f].name, name) {
 			return f
 		}
 	}

@@ -143,15 +143,10 @@ func keyOf(name string) key {
 	return key{name, fieldOf(name)}
 }
 
-// is reports whether line i has the name.
-func (m *Message) is(i int, k key) bool {
-	return m.lines[i].field == k.field && (k.field != other || equalFold(m.name(i), k.name))
-}
-
 // find returns the first line from i on that has the name, or -1.
 func (m *Message) find(i int, k key) int {
 	for ; i < len(m.lines); i++ {
-		if m.is(i, k) {
+		if m.lines[i].field == k.field && (k.field != other || equalFold(m.name(i), k.name)) {
 			return i
 		}
 	}

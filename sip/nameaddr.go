@@ -105,11 +105,11 @@ func (x *addrIndex) indexAddrSpec(s string, maxParams int) fault {
 func (x *addrIndex) indexParams(s string, i, maxParams int) fault {
 	r := paramReader{s: s, pos: i, left: maxParams}
 	for r.next() {
-		if len(r.name) == 3 && equalFold(r.name, "tag") {
+		if r.name == "tag" || equalFold(r.name, "tag") {
 			if x.tagEnd != 0 {
 				return "two tags"
 			}
-			if !isTokenString(r.value()) {
+			if !r.isToken {
 				return "bad tag"
 			}
 			x.tag, x.tagEnd = uint16(r.begin), uint16(r.end)
@@ -130,6 +130,7 @@ type paramReader struct {
 	name       string // of the current parameter
 	begin, end int    // of its value, with its quotes; end is 0 if there is none
 	nameEnd    int
+	isToken    bool // the value is a token
 	fault      fault
 }
 
@@ -166,7 +167,7 @@ func (r *paramReader) next() bool {
 		return false
 	}
 	r.name, r.nameEnd = s[begin:i], i
-	r.begin, r.end = 0, 0
+	r.begin, r.end, r.isToken = 0, 0, false
 	r.pos = i
 	if i = skipSpace(s, i); i == len(s) || s[i] != '=' {
 		return true
@@ -179,9 +180,12 @@ func (r *paramReader) next() bool {
 			return false
 		}
 	} else {
+		common := isToken
 		for i < len(s) && classes[s[i]]&isValue != 0 {
+			common &= classes[s[i]]
 			i++
 		}
+		r.isToken = common != 0 && i > r.begin
 	}
 	r.end, r.pos = i, i
 	return true

@@ -29,6 +29,9 @@ type limits struct {
 }
 
 func (p *Parser) limits() limits {
+	if *p == (Parser{}) {
+		return limits{defaultMaxSize, defaultMaxLine, defaultMaxURI, defaultMaxHeaders, defaultMaxParams, defaultMaxNesting}
+	}
 	limit := func(v, byDefault, most int) int {
 		if v == 0 {
 			v = byDefault

@@ -27,13 +27,16 @@ type Patch struct {
 type editKind uint8
 
 const (
-	noEdit      editKind = iota
-	prependEdit          // a line before the first of the name
-	setEdit              // one line in place of all
-	removeEdit           // no line
-	dropEdit             // without the first count elements
-	replaceEdit          // without the first count elements, and value instead of the one after them
-	addEdit              // a line after the last of the name
+	prependEdit editKind = 1 << iota // a line before the first of the name
+	setEdit                          // one line in place of all
+	removeEdit                       // no line
+	dropEdit                         // without the first count elements
+	replaceEdit                      // without the first count elements, and value instead of the one after them
+	addEdit                          // a line after the last of the name
+
+	noEdit  editKind = 0
+	whole            = setEdit | removeEdit
+	partial          = dropEdit | replaceEdit
 )
 
 type edit struct {
@@ -69,26 +72,16 @@ func (p *Patch) append(e edit) {
 func (p *Patch) forget(k key) {
 	for i := range p.n {
 		if e := p.edit(i); e.same(k) {
-			e.kind = noEdit
+			*e = edit{}
 		}
 	}
 }
 
-func (e *edit) same(k key) bool {
-	return e.kind != noEdit && e.field == k.field && (k.field != other || equalFold(e.name, k.name))
-}
-
 // latest returns the last edit of a name that is of one of the kinds, or nil.
-func (p *Patch) latest(k key, kinds ...editKind) *edit {
+func (p *Patch) latest(k key, kinds editKind) *edit {
 	for i := p.n - 1; i >= 0; i-- {
-		e := p.edit(i)
-		if !e.same(k) {
-			continue
-		}
-		for _, kind := range kinds {
-			if e.kind == kind {
-				return e
-			}
+		if e := p.edit(i); e.kind&kinds != 0 && e.same(k) {
+			return e
 		}
 	}
 	return nil
@@ -153,7 +146,7 @@ func (p *Patch) insert(kind editKind, name, value string) {
 	if !ok {
 		return
 	}
-	if fields[k.field].single {
+	if k.field.isSingle() {
 		p.forget(k)
 		kind = setEdit
 	}
@@ -178,7 +171,7 @@ func (p *Patch) RemoveFirst(name string) {
 	}
 	if e := p.latest(k, prependEdit); e != nil {
 		if e.value = k.dropFirst(e.value); e.value == "" {
-			e.kind = noEdit
+			*e = edit{}
 		}
 		return
 	}
@@ -188,7 +181,7 @@ func (p *Patch) RemoveFirst(name string) {
 		}
 		return
 	}
-	switch e := p.latest(k, removeEdit, dropEdit, replaceEdit); {
+	switch e := p.latest(k, removeEdit|partial); {
 	case e == nil:
 		p.append(edit{key: k, kind: dropEdit, count: 1})
 	case e.kind != removeEdit && e.count < maxOffset:
@@ -215,7 +208,7 @@ func (p *Patch) ReplaceFirst(name, value string) {
 		e.value = k.replaceFirst(e.value, value)
 		return
 	}
-	switch e := p.latest(k, removeEdit, dropEdit, replaceEdit); {
+	switch e := p.latest(k, removeEdit|partial); {
 	case e == nil:
 		p.append(edit{key: k, value: value, kind: replaceEdit})
 	case e.kind != removeEdit:

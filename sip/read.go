@@ -3,6 +3,7 @@ package sip
 import (
 	"iter"
 	"math"
+	"strings"
 )
 
 // Get returns the value of the first header field of that name, or "" if there is none. The compact and the long form, in any
@@ -90,6 +91,9 @@ func nextElement(s string) (element, rest string) {
 
 // elementEnd returns the position of the first comma of s that is not in a quoted string or in angle brackets, or len(s).
 func elementEnd(s string) int {
+	if strings.IndexByte(s, ',') < 0 { // faster than looking at every byte, and the usual case
+		return len(s)
+	}
 	inAngle := false
 	for i := 0; i < len(s); i++ {
 		switch s[i] {

@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 	"unsafe"
 )
 
@@ -14,12 +15,12 @@ type scanner struct {
 	// the parse only, while nobody changes data; nothing that outlives the parse refers to it.
 	view string
 
-	lines    []line
-	seen     uint64 // the single fields that have been seen, by number
-	first    [needed]uint16
-	length   int64 // of the body by Content-Length, or -1
-	head     int   // where the header fields begin
-	body     int   // where the body begins
+	seen     uint64         // the single fields that have been seen, by number
+	first    [needed]uint16 // the positions in lines of the fields that every message has,
+	text     [needed]string // and their values, without space before them
+	length   int64          // of the body by Content-Length, or -1
+	head     int            // where the header fields begin
+	body     int            // where the body begins
 	unfolded bool
 	err      ParseError // the first
 	local    bool       // the message is ours and has no Via yet
@@ -32,7 +33,27 @@ type scanner struct {
 	from   addrIndex
 	to     addrIndex
 
-	buf [64]line // for lines, as long as they fit
+	// The lines. A slice of few would make the scanner escape to the heap.
+	count int
+	few   [40]line
+	more  []line
+}
+
+// line returns line i.
+func (s *scanner) line(i int) *line {
+	if i < len(s.few) {
+		return &s.few[i]
+	}
+	return &s.more[i-len(s.few)]
+}
+
+func (s *scanner) append(l line) {
+	if s.count < len(s.few) {
+		s.few[s.count] = l
+	} else {
+		s.more = append(s.more, l)
+	}
+	s.count++
 }
 
 // The fields that every message has are the first ones, so that their number is an index.
@@ -60,8 +81,9 @@ func (s *scanner) parse(data []byte, source netip.AddrPort, l limits) (*Message,
 		return nil, &ParseError{Status: StatusMessageTooLarge, Reason: "Message Too Large", Cause: CauseTooLarge}
 	}
 	if !s.scan(data) {
+		data = unfold(data)
 		s.unfolded = true
-		s.scan(unfold(data))
+		s.scan(data)
 	}
 	s.readStartLine()
 	s.readFields()
@@ -89,7 +111,7 @@ func (s *scanner) refuse() (*Message, error) {
 
 // scan finds the lines. It returns false if the head has to be unfolded first.
 func (s *scanner) scan(data []byte) bool {
-	s.data, s.lines, s.seen, s.length, s.err = data, s.buf[:0], 0, -1, ParseError{}
+	s.data, s.count, s.more, s.seen, s.length, s.err = data, 0, nil, 0, -1, ParseError{}
 	// See the comment on view. The slice is not empty.
 	s.view = unsafe.String(unsafe.SliceData(data), len(data))
 	for f := range s.first {
@@ -112,7 +134,7 @@ func (s *scanner) scan(data []byte) bool {
 			s.skip(i)
 			return true
 		}
-		if len(s.lines) >= s.headers {
+		if s.count >= s.headers {
 			s.fail(StatusMessageTooLarge, "Too Many Header Fields", CauseTooMany, "")
 			s.skip(i)
 			return true
@@ -127,55 +149,76 @@ func (s *scanner) scan(data []byte) bool {
 
 // skip notes that at position i there is something that is not a header field: the line before ends here.
 func (s *scanner) skip(i int) {
-	s.lines = append(s.lines, line{start: uint32(i), field: invalid})
+	s.append(line{start: uint32(i), field: invalid})
 }
 
 // scanLine reads the header field at position i. It returns where the next line begins.
 func (s *scanner) scanLine(i int) (next int, folded bool) {
 	data := s.data
-	colon := i
-	for colon < len(data) && classes[data[colon]]&isToken != 0 {
-		colon++
-	}
-	if n := colon - i; colon == len(data) || data[colon] != ':' || n == 0 || n > 255 {
-		for j := colon; j < len(data) && n > 0 && isSpace(data[j]) && !s.unfolded; {
-			if j++; j < len(data) && data[j] == ':' {
-				return 0, true
-			}
+	f, name := s.name(i)
+	if name <= 0 {
+		if name < 0 && !s.unfolded {
+			return 0, true
 		}
 		s.fail(StatusBadRequest, "Bad Header Field Name", CauseHeaderName, "")
 		s.skip(i)
 		next, _ = s.lineEnd(i, false)
 		return next, false
 	}
-	f := fieldOf(s.view[i:colon])
-	value := colon + 1
+	value := i + name + 1
 	for value < len(data) && isSpace(data[value]) {
 		value++
 	}
-	next, ok := s.lineEnd(value, fields[f].syntax != textSyntax && f != other)
+	next, ok := s.lineEnd(value, fields[f].syntax.hasQuotes())
 	switch {
 	case !ok:
 		s.skip(i)
 		return next, false
 	case next < len(data) && isSpace(data[next]) && !s.unfolded:
 		return 0, true
-	case next-2-i > s.line:
+	case next-2-i > s.limits.line:
 		s.fail(StatusMessageTooLarge, "Header Field Too Long", CauseLineTooLong, "")
 		s.skip(i)
 		return next, false
 	}
-	s.note(f, data[value:next-2])
-	s.lines = append(s.lines, line{start: uint32(i), value: uint16(value - i), name: uint8(colon - i), field: f})
+	if f < firstList && f != other {
+		s.note(f, s.view[value:next-2])
+	}
+	s.append(line{start: uint32(i), value: uint16(value - i), name: uint8(name), field: f})
 	return next, false
 }
 
-// note keeps what is needed of a field before it becomes a line.
-func (s *scanner) note(f field, value []byte) {
-	if f < needed && s.first[f] == none {
-		s.first[f] = uint16(len(s.lines))
+// name reads the name of a header field at position i, and returns its length: 0 if there is none, negative if there is white
+// space between it and the colon.
+func (s *scanner) name(i int) (field, int) {
+	const most = 255
+	n := strings.IndexByte(s.view[i:min(i+most+1, len(s.view))], ':')
+	if n <= 0 {
+		return other, 0
 	}
-	if !fields[f].single {
+	name := s.view[i : i+n]
+	if f := fieldOf(name); f != other {
+		return f, n // a name that is known is a token
+	}
+	token := 0
+	for token < n && classes[name[token]]&isToken != 0 {
+		token++
+	}
+	switch {
+	case token == n:
+		return other, n
+	case token > 0 && skipSpace(name, token) == n:
+		return other, -1
+	}
+	return other, 0
+}
+
+// note keeps what is needed of Via and of the fields that may stand only once, before they become lines.
+func (s *scanner) note(f field, value string) {
+	if f < needed && s.first[f] == none {
+		s.first[f], s.text[f] = uint16(s.count), value
+	}
+	if !f.isSingle() {
 		return
 	}
 	if s.seen&(1<<f) != 0 {
@@ -192,75 +235,58 @@ func (s *scanner) note(f field, value []byte) {
 }
 
 // parseLength reads the value of Content-Length. A number too large for anything is cut at a value that is.
-func parseLength(value []byte) (int64, bool) {
+func parseLength(value string) (int64, bool) {
 	const most = 1 << 40
 	var n int64
-	value = bytes.TrimRight(value, " \t")
-	for _, c := range value {
-		if c < '0' || c > '9' {
+	value = trimSpace(value)
+	for i := 0; i < len(value); i++ {
+		if classes[value[i]]&isDigit == 0 {
 			return 0, false
 		}
-		n = min(n*10+int64(c-'0'), most)
+		n = min(n*10+int64(value[i]-'0'), most)
 	}
-	return n, len(value) > 0
+	return n, value != ""
 }
 
 // lineEnd returns where the line after position i begins. It is not ok if there is a character that may not be in a line; then
-// the next line begins after the next LF. In a field with quoted strings even a control character may be escaped with a
-// backslash ("quoted-pair", RFC 3261 section 25.1; RFC 4475 section 3.1.1.2 has an example).
+// the next line begins after the next LF.
 func (s *scanner) lineEnd(i int, quotes bool) (next int, ok bool) {
 	data := s.data
-	begin := i
-	for {
-		i = nextControl(data, i)
-		switch {
-		case i == len(data):
-			s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no line end")
-			return i, false
-		case data[i] == '\t':
-			i++
-			continue
-		case data[i] == '\r' && i+1 < len(data) && data[i+1] == '\n':
-			return i + 2, true
-		case data[i] == '\r' || data[i] == '\n':
-			s.fail(StatusBadRequest, "Bad Line End", CauseLineEnd, "")
-		case quotes && data[i-1] == '\\':
-			if next := quotedLineEnd(data, begin); next > 0 {
-				return next, true
-			}
-			fallthrough
-		default:
-			s.fail(StatusBadRequest, "Bad Character", CauseControl, "control character in the head")
-		}
-		lf := bytes.IndexByte(data[i:], '\n')
-		if lf < 0 {
-			return len(data), false
-		}
-		return i + lf + 1, false
+	if end := nextControl(data, i); end+1 < len(data) && data[end] == '\r' && data[end+1] == '\n' { // nearly always
+		return end + 2, true
 	}
+	lf := bytes.IndexByte(data[i:], '\n')
+	if lf < 0 {
+		s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no line end")
+		return len(data), false
+	}
+	next = i + lf + 1
+	if lf == 0 || data[next-2] != '\r' {
+		s.fail(StatusBadRequest, "Bad Line End", CauseLineEnd, "LF without CR")
+		return next, false
+	}
+	return next, s.checkLine(data[i:next-2], quotes)
 }
 
-// quotedLineEnd is lineEnd for a value in which control characters may be escaped, or 0.
-func quotedLineEnd(data []byte, i int) int {
+// checkLine looks for characters that may not be in a line. In a field with quoted strings even a control character may be
+// escaped with a backslash ("quoted-pair", RFC 3261 section 25.1; RFC 4475 section 3.1.1.2 has an example).
+func (s *scanner) checkLine(line []byte, quotes bool) bool {
 	inQuotes := false
-	for ; i+1 < len(data); i++ {
-		switch c := data[i]; {
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
 		case c == '\r':
-			if data[i+1] == '\n' {
-				return i + 2
-			}
-			return 0
-		case c == '"':
+			s.fail(StatusBadRequest, "Bad Line End", CauseLineEnd, "CR without LF")
+			return false
+		case c == '"' && quotes:
 			inQuotes = !inQuotes
-		case c == '\\' && inQuotes:
-			if i++; data[i] == '\r' || data[i] == '\n' {
-				return 0
-			}
+		case c == '\\' && inQuotes && i+1 < len(line) && line[i+1] != '\r':
+			i++
 		case c < 0x20 && c != '\t' || c == 0x7f:
-			return 0
+			s.fail(StatusBadRequest, "Bad Character", CauseControl, "control character in the head")
+			return false
 		}
 	}
-	return 0
+	return true
 }
 
 // unfold returns a copy of data whose header fields have no folded lines and no white space before the colon. "All linear white

@@ -11,7 +11,7 @@ func (s *scanner) readStartLine() {
 		return // lineEnd has said what is wrong
 	}
 	text := s.view[:s.head-2]
-	if len(text) > s.line {
+	if len(text) > s.limits.line {
 		s.fail(StatusMessageTooLarge, "Start Line Too Long", CauseLineTooLong, "")
 	}
 	if len(text) >= 4 && equalFold(text[:4], "SIP/") {
@@ -59,11 +59,13 @@ func (s *scanner) readRequestURI(text string) {
 		s.fail(StatusRequestURITooLong, "Request-URI Too Long", CauseLineTooLong, "")
 		return
 	}
-	if f := s.uri.index(text, s.params); f != "" {
+	f := s.uri.index(text, s.params)
+	if f == "" && s.uri.headers != 0 {
+		f = "headers in the Request-URI" // section 19.1.1, table 1: not allowed
+	}
+	if f != "" {
 		s.fail(StatusBadRequest, reason, f.cause(CauseRequestURI), f)
-	} else if s.uri.headers != 0 {
-		// Section 19.1.1, table 1: headers are not allowed in a Request-URI.
-		s.fail(StatusBadRequest, reason, CauseRequestURI, "headers in the Request-URI")
+		s.uri = uriIndex{}
 	}
 }
 
@@ -118,35 +120,13 @@ func (s *scanner) readFields() {
 
 // value returns the value of the first field f, without space around it.
 func (s *scanner) value(f field) (string, bool) {
-	i := int(s.first[f])
-	if i == none {
-		return "", false
-	}
-	l := &s.lines[i]
-	begin := int(l.start) + int(l.value)
-	end := s.endOf(i)
-	for end > begin && isSpace(s.view[end-1]) {
-		end--
-	}
-	return s.view[begin:end], true
+	return trimSpace(s.text[f]), s.first[f] != none
 }
 
-// endOf returns the end of line i, without its line end.
-func (s *scanner) endOf(i int) int {
-	if i+1 < len(s.lines) {
-		return int(s.lines[i+1].start) - 2
-	}
-	return s.body - 4
-}
-
-// isCallID: callid = word [ "@" word ]. What is not in "word" but cannot be mistaken is let through: Call-IDs in base64 are common.
+// isCallID: callid = word [ "@" word ]. All that is not white space is let through, for nothing else can be mistaken, and Call-IDs
+// in base64 are common.
 func isCallID(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if classes[s[i]]&isVisible == 0 || s[i] >= 0x80 {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && strings.IndexByte(s, ' ') < 0 && strings.IndexByte(s, '\t') < 0
 }
 
 // readCSeq: "The sequence number MUST be expressible as a 32-bit unsigned integer and MUST be less than 2**31." (section 8.1.1.5)
@@ -232,8 +212,8 @@ func newMessage(n int) *Message {
 
 // message makes the message of what has been read.
 func (s *scanner) message(source netip.AddrPort) *Message {
-	m := newMessage(len(s.lines))
-	copy(m.lines, s.lines)
+	m := newMessage(s.count)
+	copy(m.lines[copy(m.lines, s.few[:min(s.count, len(s.few))]):], s.more)
 	m.method, m.number, m.status = s.method, s.number, s.status
 	m.uri, m.via, m.from, m.to = s.uri, s.via, s.from, s.to
 	m.viaLine, m.fromLine, m.toLine = s.first[fieldVia], s.first[fieldFrom], s.first[fieldTo]

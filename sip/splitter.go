@@ -142,7 +142,7 @@ func (s *Splitter) readField(b []byte) error {
 	if !ok || len(name) > len(ContentLength) || fieldOf(string(name)) != fieldContentLength {
 		return nil
 	}
-	n, ok := parseLength(bytes.TrimLeft(bytes.TrimRight(value, " \t\r\n"), " \t\r\n"))
+	n, ok := parseLength(string(bytes.Trim(value, " \t\r\n")))
 	switch {
 	case !ok:
 		return s.refuse(CauseContentLength, "Bad Content-Length")

@@ -71,6 +71,8 @@ func hasParts(scheme string) bool {
 // lowerScheme allocates only for a scheme that has capitals and is none of the three that have parts.
 func lowerScheme(s string) string {
 	switch {
+	case s == schemeSIP: // nearly always
+		return schemeSIP
 	case equalFold(s, schemeSIP):
 		return schemeSIP
 	case equalFold(s, schemeSIPS):
@@ -91,12 +93,16 @@ func ParseURI(s string) (URI, error) {
 	return x.uri(s), nil
 }
 
-// index reads the URI that is all of s.
+// index reads the URI that is all of s. If there is a fault, x is of no use.
 func (x *uriIndex) index(s string, maxParams int) fault {
 	if len(s) > maxOffset {
 		return faultTooLong
 	}
 	*x = uriIndex{end: uint16(len(s))}
+	if len(s) > 4 && s[:4] == "sip:" { // nearly always
+		x.colon = 3
+		return x.indexSIP(s, 4, maxParams)
+	}
 	i := 0
 	for i < len(s) && classes[s[i]]&isScheme != 0 {
 		i++
@@ -104,19 +110,14 @@ func (x *uriIndex) index(s string, maxParams int) fault {
 	if i == 0 || i == len(s) || s[i] != ':' || classes[s[0]]&isAlpha == 0 {
 		return "no scheme"
 	}
-	var f fault
+	x.colon = uint16(i)
 	switch scheme := s[:i]; {
 	case equalFold(scheme, schemeSIP), equalFold(scheme, schemeSIPS):
-		f = x.indexSIP(s, i+1, maxParams)
+		return x.indexSIP(s, i+1, maxParams)
 	case equalFold(scheme, schemeTel):
-		f = x.indexTel(s, i+1, maxParams)
-	default:
-		f = checkOpaque(s[i+1:])
+		return x.indexTel(s, i+1, maxParams)
 	}
-	if f == "" {
-		x.colon = uint16(i)
-	}
-	return f
+	return checkOpaque(s[i+1:])
 }
 
 func checkOpaque(s string) fault {

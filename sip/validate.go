@@ -35,6 +35,15 @@ const (
 	warningsSyntax
 )
 
+// hasQuotes reports whether there may be quoted strings in a value.
+func (s syntax) hasQuotes() bool {
+	switch s {
+	case textSyntax, callIDSyntax, cseqSyntax, numberSyntax, tokensSyntax, dateSyntax, productSyntax:
+		return false
+	}
+	return true
+}
+
 // Validate checks the syntax of every known header field, all that Parse has left unread. The error is a [*ParseError] of
 // status 400.
 func (m *Message) Validate() error { return nil }

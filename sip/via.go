@@ -121,13 +121,13 @@ func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
 	for r.next() {
 		switch len(r.name) {
 		case 6:
-			if !equalFold(r.name, "branch") {
+			if r.name != "branch" && !equalFold(r.name, "branch") {
 				break
 			}
 			if x.branchEnd != 0 {
 				return "two branches"
 			}
-			if !isTokenString(r.value()) {
+			if !r.isToken {
 				return "bad branch"
 			}
 			x.branch, x.branchEnd = uint16(r.begin), uint16(r.end)
@@ -144,7 +144,7 @@ func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
 			}
 			x.received, x.receivedEnd = uint16(r.begin), uint16(r.end)
 		case 5:
-			if !equalFold(r.name, "rport") {
+			if r.name != "rport" && !equalFold(r.name, "rport") {
 				break
 			}
 			if x.rportName != 0 {

@@ -9,47 +9,35 @@ func AppendMessage(dst []byte, m *Message, p *Patch) []byte {
 	if p == nil {
 		p = &noPatch
 	}
-	w := writer{b: dst, m: m, p: p, body: m.Body()}
+	body := m.Body()
 	if p.hasBody {
-		w.body = p.body
+		body = p.body
 	}
-	w.startLine()
-	w.newPrepends()
-	w.lines()
-	w.newAtEnd()
+	w := writer{b: appendStartLine(dst, m, p), from: m.head}
+	w.newPrepends(m, p)
+	w.lines(m, p, len(body))
+	w.newAtEnd(m, p, len(body))
 	w.b = append(w.b, "\r\n"...)
-	return append(w.b, w.body...)
+	return append(w.b, body...)
 }
 
 // noPatch is never written.
 var noPatch Patch
 
-// writer writes one message.
-type writer struct {
-	b    []byte
-	m    *Message
-	p    *Patch
-	body string
-	from uint32 // where the run of lines begins that is to be copied
-}
-
-func (w *writer) startLine() {
-	m, p := w.m, w.p
+func appendStartLine(b []byte, m *Message, p *Patch) []byte {
 	switch {
 	case m.status == 0 && (p.uriText != "" || !p.uri.IsZero()):
-		w.b = append(append(w.b, m.method...), ' ')
+		b = append(append(b, m.method...), ' ')
 		if p.uriText != "" {
-			w.b = append(w.b, p.uriText...)
+			b = append(b, p.uriText...)
 		} else {
-			w.b = p.uri.AppendTo(w.b)
+			b = p.uri.AppendTo(b)
 		}
-		w.b = append(w.b, " SIP/2.0\r\n"...)
+		return append(b, " SIP/2.0\r\n"...)
 	case m.status != 0 && p.status != 0:
-		w.b = appendStatusLine(w.b, int(p.status), p.reason)
-	default:
-		w.b = append(w.b, m.text[:m.head]...)
+		return appendStatusLine(b, int(p.status), p.reason)
 	}
-	w.from = m.head
+	return append(b, m.text[:m.head]...)
 }
 
 func appendStatusLine(b []byte, status int, reason string) []byte {
@@ -72,47 +60,49 @@ func appendContentLength(b []byte, n int) []byte {
 	return append(b, "\r\n"...)
 }
 
+// writer is a message being written. Message and Patch are not its fields: what is reached through a writer escapes to the heap,
+// and a Patch shall live on its user's stack.
+type writer struct {
+	b    []byte
+	from uint32 // where the run of lines begins that is to be copied
+}
+
 // line writes the line of an edit.
 func (w *writer) line(e *edit) {
-	name := e.name
-	if e.field != other {
-		name = fields[e.field].name
-	}
-	w.b = appendLine(w.b, name, e.value)
+	w.b = appendLine(w.b, e.long(), e.value)
 }
 
 // flush copies the lines before position end that have not been written yet, and goes on after the line which ends at next.
-func (w *writer) flush(end, next uint32) {
-	w.b = append(w.b, w.m.text[w.from:end]...)
+func (w *writer) flush(m *Message, end, next uint32) {
+	w.b = append(w.b, m.text[w.from:end]...)
 	w.from = next
 }
 
 // newPrepends writes what is to be before fields that the message does not have, the last edit first.
-func (w *writer) newPrepends() {
-	for i := w.p.n - 1; i >= 0; i-- {
-		if e := w.p.edit(i); e.kind == prependEdit && w.m.find(0, e.key) < 0 {
+func (w *writer) newPrepends(m *Message, p *Patch) {
+	for i := p.n - 1; i >= 0; i-- {
+		if e := p.edit(i); e.kind == prependEdit && m.find(0, e.key) < 0 {
 			w.line(e)
 		}
 	}
 }
 
 // newAtEnd writes what the message does not have and is not put in front.
-func (w *writer) newAtEnd() {
-	for i := range w.p.n {
-		e := w.p.edit(i)
-		if (e.kind == setEdit || e.kind == addEdit) && w.m.find(0, e.key) < 0 {
+func (w *writer) newAtEnd(m *Message, p *Patch, bodySize int) {
+	for i := range p.n {
+		e := p.edit(i)
+		if (e.kind == setEdit || e.kind == addEdit) && m.find(0, e.key) < 0 {
 			w.line(e)
 		}
 	}
-	if w.m.find(0, key{field: fieldContentLength}) < 0 {
-		w.b = appendContentLength(w.b, len(w.body))
+	if m.find(0, key{field: fieldContentLength}) < 0 {
+		w.b = appendContentLength(w.b, bodySize)
 	}
 }
 
 // lines writes the header fields of the message with their edits.
-func (w *writer) lines() {
-	m, p := w.m, w.p
-	var edited [4]uint64 // the fields that have edits
+func (w *writer) lines(m *Message, p *Patch, bodySize int) {
+	var edited [4]uint64 // the fields that have edits, as a set
 	for i := range p.n {
 		f := p.edit(i).field
 		edited[f>>6] |= 1 << (f & 63)
@@ -121,93 +111,81 @@ func (w *writer) lines() {
 		edited[fieldContentLength>>6] |= 1 << (fieldContentLength & 63)
 	}
 	for i := range m.lines {
-		if f := m.lines[i].field; edited[f>>6]&(1<<(f&63)) != 0 {
-			if f == fieldContentLength {
-				w.flush(m.lines[i].start, m.lineEnd(i))
-				w.b = appendContentLength(w.b, len(w.body))
-			} else {
-				w.edited(i)
-			}
+		f := m.lines[i].field
+		switch {
+		case edited[f>>6]&(1<<(f&63)) == 0:
+		case f == fieldContentLength:
+			w.flush(m, m.lines[i].start, m.lineEnd(i))
+			w.b = appendContentLength(w.b, bodySize)
+		default:
+			w.edited(m, p, i)
 		}
 	}
-	w.flush(m.body-2, m.body-2)
+	w.flush(m, m.body-2, m.body-2)
 }
 
 // edited writes line i, whose field may have edits.
-func (w *writer) edited(i int) {
-	m, p := w.m, w.p
+func (w *writer) edited(m *Message, p *Patch, i int) {
 	k := key{m.name(i), m.lines[i].field}
-	first, last := m.find(0, k) == i, m.find(i+1, k) < 0
 	start, next := m.lines[i].start, m.lineEnd(i)
-	if first {
-		for j := p.n - 1; j >= 0; j-- {
-			if e := p.edit(j); e.kind == prependEdit && e.same(k) {
-				w.flush(start, start)
-				w.line(e)
-			}
+	first := m.find(0, k) == i
+	for j := p.n - 1; first && j >= 0; j-- {
+		if e := p.edit(j); e.kind == prependEdit && e.same(k) {
+			w.flush(m, start, start)
+			w.line(e)
 		}
 	}
-	if e := p.latest(k, setEdit, removeEdit, dropEdit, replaceEdit); e != nil {
-		switch {
-		case e.kind == setEdit || e.kind == removeEdit:
-			w.flush(start, next)
-			if first && e.kind == setEdit {
-				w.line(e)
-			}
-		default:
-			w.withoutFirst(i, e)
+	if e := p.latest(k, whole); e != nil {
+		w.flush(m, start, next)
+		if first && e.kind == setEdit {
+			w.line(e)
 		}
+	} else if e := p.latest(k, partial); e != nil {
+		w.withoutFirst(m, i, e)
 	}
-	if last {
-		for j := range p.n {
-			if e := p.edit(j); e.kind == addEdit && e.same(k) {
-				w.flush(next, next)
-				w.line(e)
-			}
+	if m.find(i+1, k) >= 0 {
+		return
+	}
+	for j := range p.n {
+		if e := p.edit(j); e.kind == addEdit && e.same(k) {
+			w.flush(m, next, next)
+			w.line(e)
 		}
 	}
 }
 
 // withoutFirst writes line i without those of its elements that e takes away.
-func (w *writer) withoutFirst(i int, e *edit) {
-	m := w.m
+func (w *writer) withoutFirst(m *Message, i int, e *edit) {
 	before := 0 // elements in the lines before
 	for j := m.find(0, e.key); j < i; j = m.find(j+1, e.key) {
-		before += e.key.elements(m.value(j))
+		before += e.elements(m.value(j))
 	}
-	value := m.value(i)
-	total := e.key.elements(value)
-	count := int(e.count)
-	replaced := e.kind == replaceEdit && before <= count && count < before+total
+	value, count := m.value(i), int(e.count)
+	replaced := e.kind == replaceEdit && before <= count && count < before+e.elements(value)
 	if count <= before && !replaced {
 		return
 	}
-	rest := value
-	for n := before; n < count && rest != ""; n++ {
-		rest = e.key.dropFirst(rest)
+	for n := before; n < count && value != ""; n++ {
+		value = e.dropFirst(value)
 	}
-	if replaced {
-		rest = e.key.dropFirst(rest)
-	}
-	w.flush(m.lines[i].start, m.lineEnd(i))
-	if rest == "" && !replaced {
-		return
-	}
-	w.b = append(append(w.b, m.name(i)...), ": "...)
-	if replaced {
-		w.b = append(w.b, e.value...)
-		if rest != "" {
-			w.b = append(w.b, ", "...)
+	w.flush(m, m.lines[i].start, m.lineEnd(i))
+	switch {
+	case replaced:
+		w.b = append(append(append(w.b, m.name(i)...), ": "...), e.value...)
+		if value = e.dropFirst(value); value != "" {
+			w.b = append(append(w.b, ", "...), value...)
 		}
+		w.b = append(w.b, "\r\n"...)
+	case value != "":
+		w.b = appendLine(w.b, m.name(i), value)
 	}
-	w.b = append(append(w.b, rest...), "\r\n"...)
 }
 
 // elements counts the elements of a value.
 func (k key) elements(value string) (n int) {
 	for value != "" {
-		var e string
-		if e, value = k.firstElement(value); e != "" {
+		var element string
+		if element, value = k.firstElement(value); element != "" {
 			n++
 		}
 	}
