@@ -78,3 +78,12 @@ func (c *Call) Request(method sip.Method, edits ...Edit) *Exchange {
 	c.phone.t.Helper()
 	return c.Dialog().Request(method, edits...)
 }
+
+// Again is Exchange.Again for the INVITE; the new call has dialogs of its own.
+func (c *Call) Again(edits ...Edit) *Call { return &Call{Exchange: c.Exchange.Again(edits...)} }
+
+// Authorize is Exchange.Authorize for the INVITE.
+func (c *Call) Authorize(username, password string, edits ...Edit) *Call {
+	c.phone.t.Helper()
+	return &Call{Exchange: c.Exchange.Authorize(username, password, edits...)}
+}

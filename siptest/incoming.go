@@ -2,6 +2,7 @@ package siptest
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,11 +60,10 @@ func (p *Phone) request(m *sip.Message, text string, from hop) {
 	}
 	in := &Incoming{Message: m, phone: p, text: text, from: from, tag: p.name("tag")}
 	p.checkRequest(in)
-	merged := m.ToTag() == "" && p.merged(m)
 	p.incoming[key] = in
 	p.keep(in)
 	switch {
-	case merged:
+	case p.merged(m):
 		in.respond(sip.StatusLoopDetected, "Request Merged", nil)
 	case m.Method() == sip.CANCEL:
 		p.cancelled(in)
@@ -82,14 +82,21 @@ func (p *Phone) keep(in *Incoming) {
 	p.requests = append(p.requests, in)
 }
 
+// mergeKey is what requests have in common that were one before they were forked.
+type mergeKey struct {
+	callID, fromTag string
+	cseq            sip.Sequence
+}
+
 // merged tells whether a request has come already by another way (RFC 3261 section 8.2.2.2). The lock is held.
 func (p *Phone) merged(m *sip.Message) bool {
-	for _, in := range p.incoming {
-		if in.CallID() == m.CallID() && in.CSeq() == m.CSeq() && in.FromTag() == m.FromTag() && in.ToTag() == "" {
-			return m.Method() != sip.CANCEL
-		}
+	if m.ToTag() != "" || m.Method() == sip.CANCEL {
+		return false
 	}
-	return false
+	key := mergeKey{m.CallID(), m.FromTag(), m.CSeq()}
+	seen := p.merging[key]
+	p.merging[key] = true
+	return seen
 }
 
 // answer runs the script for a request. The lock is held.
@@ -350,12 +357,7 @@ func (in *Incoming) WantCancel() *Incoming {
 func (p *Phone) drop(in *Incoming) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, r := range p.requests {
-		if r == in {
-			p.requests = append(p.requests[:i], p.requests[i+1:]...)
-			return
-		}
-	}
+	p.requests = slices.DeleteFunc(p.requests, func(r *Incoming) bool { return r == in })
 }
 
 // WantRequest waits for a request of the method and returns it, the earliest first, each once. Retransmissions do not
@@ -364,14 +366,13 @@ func (p *Phone) WantRequest(method sip.Method) *Incoming {
 	p.t.Helper()
 	var found *Incoming
 	p.wait(p.opt.Patience, func() bool {
-		for i, in := range p.requests {
-			if in.Method() == method {
-				found = in
-				p.requests = append(p.requests[:i], p.requests[i+1:]...)
-				return true
-			}
+		i := slices.IndexFunc(p.requests, func(in *Incoming) bool { return in.Method() == method })
+		if i < 0 {
+			return false
 		}
-		return false
+		found = p.requests[i]
+		p.requests = slices.Delete(p.requests, i, i+1)
+		return true
 	})
 	if found == nil {
 		p.fatal("want %s, none came", method)
@@ -385,7 +386,7 @@ func (p *Phone) WantNoRequest(d time.Duration, but ...sip.Method) {
 	var found *Incoming
 	p.wait(d, func() bool {
 		for _, in := range p.requests {
-			if !contains(but, in.Method()) {
+			if !slices.Contains(but, in.Method()) {
 				found = in
 			}
 		}
@@ -394,13 +395,4 @@ func (p *Phone) WantNoRequest(d time.Duration, but ...sip.Method) {
 	if found != nil {
 		p.fatal("want no request, got %s", found.Method())
 	}
-}
-
-func contains(methods []sip.Method, m sip.Method) bool {
-	for _, o := range methods {
-		if o == m {
-			return true
-		}
-	}
-	return false
 }

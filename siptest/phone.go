@@ -52,6 +52,10 @@ type Phone struct {
 	aor  string
 	opt  PhoneOptions
 
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	dialing chan struct{} // one dial at a time
+
 	mu         sync.Mutex
 	cond       sync.Cond // something came, or Close
 	outbox     []outgoing
@@ -63,6 +67,7 @@ type Phone struct {
 	scripts    map[sip.Method]Script
 	exchanges  map[exchangeKey]*Exchange
 	incoming   map[incomingKey]*Incoming
+	merging    map[mergeKey]bool
 	requests   []*Incoming // not yet wanted
 	dialogs    map[dialogKey]*Dialog
 	registers  int
@@ -88,12 +93,15 @@ func NewPhone(t testing.TB, h *Host, aor string, opt PhoneOptions) *Phone {
 	opt.Patience = defaultDuration(opt.Patience, 5*time.Minute)
 	p := &Phone{
 		t: t, host: h, aor: aor, opt: opt,
+		dialing:   make(chan struct{}, 1),
 		scripts:   map[sip.Method]Script{},
 		exchanges: map[exchangeKey]*Exchange{},
 		incoming:  map[incomingKey]*Incoming{},
+		merging:   map[mergeKey]bool{},
 		dialogs:   map[dialogKey]*Dialog{},
 	}
 	p.cond.L = &p.mu
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	if opt.Contact == "" {
 		p.opt.Contact = p.defaultContact()
 	}
@@ -173,6 +181,7 @@ func (p *Phone) Close() {
 	p.listening, p.conns = nil, nil
 	p.cond.Broadcast()
 	p.mu.Unlock()
+	p.cancel()
 	for _, l := range listening {
 		l.Close()
 	}

@@ -1,6 +1,9 @@
 package siptest_test
 
 import (
+	"crypto/md5"
+	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -376,5 +379,53 @@ func TestMergedRequest(t *testing.T) {
 		// an ongoing transaction, but the request does not match that transaction [...] the UAS core SHOULD generate a
 		// 482 (Loop Detected) response."
 		p.alice.SendText(strings.Replace(e.Text(), "branch=", "branch=z9hG4bKother", 1)).WantStatus(482)
+	})
+}
+
+func TestAuthorize(t *testing.T) {
+	for challenge, response := range map[string]string{
+		// RFC 2617 section 3.5, with the method and the URI of ours.
+		`Digest realm="example.org", nonce="abc"`:                                                     `response="` + md5hex(md5hex("bob:example.org:zanzibar")+":abc:"+md5hex("REGISTER:sip:example.org")) + `"`,
+		`Digest realm="example.org", nonce="abc", algorithm=MD5, qop="auth-int, auth", opaque="a, b"`: `response="` + md5hex(md5hex("bob:example.org:zanzibar")+":abc:00000001:0a4f113b:auth:"+md5hex("REGISTER:sip:example.org")) + `", qop=auth, nc=00000001, cnonce="0a4f113b", algorithm=MD5, opaque="a, b"`,
+		`digest  Realm = "example.org" , NONCE="abc",algorithm=sha-256`:                               `algorithm=sha-256`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPhones(t, siptest.Options{}, siptest.PhoneOptions{Proxy: netip.MustParseAddrPort("10.0.0.1:5060")})
+			p.alice.On(sip.REGISTER, siptest.Respond(401, siptest.AddHeader(sip.WWWAuthenticate, "Basic realm=x"), siptest.AddHeader(sip.WWWAuthenticate, challenge)))
+			e := p.bob.Register(time.Hour)
+			e.WantStatus(401)
+			p.alice.On(sip.REGISTER, siptest.Respond(200))
+			e.Authorize("bob", "zanzibar").WantStatus(200)
+			first, second := p.alice.WantRequest(sip.REGISTER), p.alice.WantRequest(sip.REGISTER)
+			require.Contains(t, second.Get(sip.Authorization), response)
+			require.Equal(t, first.CallID(), second.CallID())
+			require.Equal(t, first.FromTag(), second.FromTag())
+			require.Equal(t, uint32(2), second.CSeq().Number)
+			require.NotEqual(t, first.Via().Branch, second.Via().Branch)
+			p.bob.Register(0).WantStatus(200)
+			require.Equal(t, uint32(3), p.alice.WantRequest(sip.REGISTER).CSeq().Number)
+		})
+	}
+}
+
+func md5hex(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }
+
+func TestAuthorizeCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPhones(t, siptest.Options{}, siptest.PhoneOptions{})
+		call := p.alice.Invite("sip:bob@10.0.0.2")
+		p.bob.WantRequest(sip.INVITE).Respond(407, siptest.Header(sip.ProxyAuthenticate, `Digest realm="r", nonce="n"`))
+		call.WantStatus(407)
+		call = call.Authorize("alice", "secret")
+		in := p.bob.WantRequest(sip.INVITE)
+		require.Contains(t, in.Get(sip.ProxyAuthorization), `username="alice"`)
+		require.Contains(t, in.Body(), "m=audio")
+		in.Respond(200)
+		call.WantAnswer()
+		again := call.Request(sip.INFO)
+		again.WantStatus(200)
+		again.Again().WantStatus(200)
+		call.Bye().WantStatus(200)
+		require.Equal(t, uint32(5), p.bob.WantRequest(sip.BYE).CSeq().Number)
 	})
 }

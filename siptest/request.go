@@ -22,11 +22,7 @@ type outline struct {
 // write writes a request for a hop. The lock is held.
 func (p *Phone) write(o outline, to hop, edits []Edit) string {
 	d := newDraft("%s %s SIP/2.0", o.method, o.uri)
-	via := "SIP/2.0/" + to.proto + " " + p.sentBy(to) + ";branch=z9hG4bK-" + p.name(strings.ToLower(string(o.method)))
-	if !p.opt.NoRPort {
-		via += ";rport"
-	}
-	d.field(sip.Via, "%s", via)
+	d.field(sip.Via, "%s", p.via(to, o.method))
 	d.field(sip.MaxForwards, "70")
 	for _, r := range o.routes {
 		d.field(sip.Route, "%s", r)
@@ -42,6 +38,15 @@ func (p *Phone) write(o outline, to hop, edits []Edit) string {
 		d.field(f[0], "%s", f[1])
 	}
 	return d.finish(p, o.body, edits)
+}
+
+// via returns the Via of a new transaction. The lock is held.
+func (p *Phone) via(to hop, method sip.Method) string {
+	via := "SIP/2.0/" + to.proto + " " + p.sentBy(to) + ";branch=z9hG4bK-" + p.name(strings.ToLower(string(method)))
+	if !p.opt.NoRPort {
+		via += ";rport"
+	}
+	return via
 }
 
 // hasContact tells the methods whose requests have a Contact.

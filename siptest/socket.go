@@ -1,12 +1,10 @@
 package siptest
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/goser-project/goser/sip"
 )
@@ -27,11 +25,11 @@ type outgoing struct {
 	text string
 }
 
-// phoneConn is a connection of a phone.
+// phoneConn is a connection of a phone. Its writes are not torn, so it needs no lock; one that is held while a write
+// waits would stop the clock of the bubble.
 type phoneConn struct {
 	net.Conn
 	remote netip.AddrPort
-	write  sync.Mutex
 }
 
 // send sends a message once the lock is released. The lock is held.
@@ -55,13 +53,9 @@ func (p *Phone) transmit(o outgoing) {
 		}
 		return
 	}
-	c := p.connTo(o.to)
-	if c == nil {
-		return
+	if c := p.connTo(o.to); c != nil {
+		_, _ = c.Write([]byte(o.text))
 	}
-	c.write.Lock()
-	defer c.write.Unlock()
-	_, _ = c.Write([]byte(o.text))
 }
 
 // socketFor returns the socket that a datagram to a hop leaves from.
@@ -74,25 +68,37 @@ func (p *Phone) socketFor(h hop) *packetConn {
 	return nil
 }
 
-// connTo returns the connection to a hop, or dials one.
+// connTo returns the connection to a hop, or dials one; nil if that fails or the phone is closed.
 func (p *Phone) connTo(h hop) *phoneConn {
-	p.mu.Lock()
-	for _, c := range p.conns {
-		if c == h.conn || h.conn == nil && c.remote == h.addr {
-			p.mu.Unlock()
-			return c
-		}
+	if c := p.known(h); c != nil {
+		return c
 	}
-	closed := p.closed
-	p.mu.Unlock()
-	if closed {
+	select {
+	case p.dialing <- struct{}{}:
+	case <-p.ctx.Done():
 		return nil
 	}
-	c, err := p.host.Dial(context.Background(), "tcp", "", h.addr.String())
+	defer func() { <-p.dialing }()
+	if c := p.known(h); c != nil { // somebody else was faster
+		return c
+	}
+	c, err := p.host.Dial(p.ctx, "tcp", "", h.addr.String())
 	if err != nil {
 		return nil
 	}
 	return p.serve(c)
+}
+
+// known returns the connection to a hop if there is one.
+func (p *Phone) known(h hop) *phoneConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		if c == h.conn || h.conn == nil && c.remote == h.addr {
+			return c
+		}
+	}
+	return nil
 }
 
 // serve reads a connection until it ends.
