@@ -76,13 +76,12 @@ func (b *branch) outcome(status int, m *sip.Message, err error) Response {
 	return out
 }
 
-// begin sends the request in a client transaction.
-func (b *branch) begin(f transport.Flow, branchID string, msg []byte, method sip.Method, callID string) {
+// begin sends a copy of r in a client transaction. After an error there is none.
+func (b *branch) begin(out outbound, r *Request) error {
 	rc := b.rc
-	c, err := rc.server.table.NewClient(f, method, callID, branchID, msg, b)
+	c, err := rc.server.table.NewClient(out.flow, r.Method(), r.Message.CallID(), out.branch, out.text, b)
 	if err != nil {
-		b.fail(sip.StatusServiceUnavailable, unreachable(err))
-		return
+		return err
 	}
 	rc.server.counters.requestsForwarded.Add(1)
 	rc.mu.Lock()
@@ -95,6 +94,7 @@ func (b *branch) begin(f transport.Flow, branchID string, msg []byte, method sip
 	if cancelNow {
 		c.Cancel(b.cancelReason)
 	}
+	return nil
 }
 
 // cancel sends a CANCEL, or sees to it that one is sent once the request is.

@@ -47,6 +47,7 @@ func (r *Request) Fork(ctx context.Context, targets ...Target) iter.Seq[*ForkRes
 			return
 		}
 		r.pass()
+		r.detach()
 		r.readMail(ctx, g, yield)
 	}
 }

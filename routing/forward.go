@@ -74,6 +74,7 @@ func (r *Request) Forward(ctx context.Context, targets ...Target) Response {
 		return out
 	}
 	r.pass()
+	r.detach()
 	return r.await(ctx, g)
 }
 

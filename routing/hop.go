@@ -120,13 +120,13 @@ func (r *Request) mayBlock(t *Target) bool {
 // Several addresses of a name are tried until one takes a connection. The copy
 // leaves from the listener that a doubled Record-Route names, else from the
 // one that the request came to, if it fits.
-func (s *Server) wayOut(ctx context.Context, from transport.Flow, outgoing int, t *Target, uri, route *sip.URI) (transport.Flow, error) {
+func (r *Request) wayOut(ctx context.Context, t *Target, uri, route *sip.URI) (transport.Flow, error) {
 	if !t.Flow.IsZero() {
 		return t.Flow, nil
 	}
-	local := from.Local
-	if id := s.identity.load(); outgoing >= 0 && outgoing < len(id.places) {
-		local = id.places[outgoing].listener.Addr
+	local := r.flow.Local
+	if id := r.server.identity.load(); r.outgoing >= 0 && r.outgoing < len(id.places) {
+		local = id.places[r.outgoing].listener.Addr
 	}
 	next := t.nextURI(uri, route)
 	hop, ok, err := literalHop(next)
@@ -134,20 +134,33 @@ func (s *Server) wayOut(ctx context.Context, from transport.Flow, outgoing int, 
 		return transport.Flow{}, err
 	}
 	if ok {
-		return s.layer.Connect(ctx, hop, local)
+		return r.connect(ctx, hop, local)
 	}
-	hops, err := s.Resolver.Resolve(ctx, *next)
+	r.detach()
+	hops, err := r.server.Resolver.Resolve(ctx, *next)
 	if err != nil {
 		return transport.Flow{}, err
 	}
 	err = fmt.Errorf("%s has no address", next.Host)
 	for _, hop := range hops {
 		var f transport.Flow
-		if f, err = s.layer.Connect(ctx, hop, local); err == nil {
+		if f, err = r.connect(ctx, hop, local); err == nil {
 			return f, nil
 		}
 	}
 	return transport.Flow{}, err
+}
+
+// connect returns a flow to hop. If a connection has to be opened for it, it
+// leaves the reader first.
+func (r *Request) connect(ctx context.Context, hop transport.Hop, local netip.AddrPort) (transport.Flow, error) {
+	if hop.Protocol.Reliable() {
+		if f, err := r.server.layer.Connect(r.server.noTime, hop, local); err == nil {
+			return f, nil // there is one already, which needs no waiting
+		}
+		r.detach()
+	}
+	return r.server.layer.Connect(ctx, hop, local)
 }
 
 // responseHop is where a response goes whose flow is gone: received, or the

@@ -3,6 +3,7 @@ package routing
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"github.com/goser-project/goser/transport"
 )
@@ -12,6 +13,7 @@ import (
 // calls that are quiet cost nothing.
 type order struct {
 	seed   maphash.Seed
+	turns  atomic.Int64 // how many there are
 	shards [orderShards]orderShard
 }
 
@@ -48,6 +50,18 @@ func (o *order) shard(k turnKey) *orderShard {
 	return &o.shards[maphash.String(o.seed, k.callID)&(orderShards-1)]
 }
 
+// free reports whether nothing of r's call and flow has a turn.
+func (o *order) free(r *Request) bool {
+	if o.turns.Load() == 0 {
+		return true // nobody waits anywhere: the usual case
+	}
+	k := r.turnKey()
+	sh := o.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.turns[k] == nil
+}
+
 // enter says whether r may run now. If not it waits for its turn, unless too
 // many wait already.
 func (o *order) enter(r *Request) (run, refused bool) {
@@ -58,6 +72,8 @@ func (o *order) enter(r *Request) (run, refused bool) {
 	t := sh.turns[k]
 	if t == nil {
 		sh.turns[k] = &turn{}
+		o.turns.Add(1)
+		r.turn.Store(hasTurn)
 		return true, false
 	}
 	if len(t.waiting) >= maxHeldBack {
@@ -65,6 +81,20 @@ func (o *order) enter(r *Request) (run, refused bool) {
 	}
 	t.waiting = append(t.waiting, r)
 	return false, false
+}
+
+// claim gives r the turn of its call if nobody has it.
+func (o *order) claim(r *Request) bool {
+	k := r.turnKey()
+	sh := o.shard(k)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.turns[k] != nil {
+		return false
+	}
+	sh.turns[k] = &turn{}
+	o.turns.Add(1)
+	return true
 }
 
 // leave ends r's turn and returns the request whose turn it is now, or nil.
@@ -78,9 +108,11 @@ func (o *order) leave(k turnKey) *Request {
 	}
 	if len(t.waiting) == 0 {
 		delete(sh.turns, k)
+		o.turns.Add(-1)
 		return nil
 	}
 	next := t.waiting[0]
 	t.waiting = t.waiting[1:]
+	next.turn.Store(hasTurn)
 	return next
 }

@@ -117,6 +117,10 @@ func (s *Server) request(tx *transaction.Server, m *sip.Message, p *transport.Pa
 		s.overloaded(r)
 		return
 	}
+	if s.trust.allows(m.Method()) && s.order.free(r) {
+		s.serveInline(r, p)
+		return
+	}
 	run, refused := s.order.enter(r)
 	switch {
 	case refused:

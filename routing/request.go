@@ -31,8 +31,9 @@ type Request struct {
 	own         bool // made by Do, not received
 	edit        sip.Patch
 	recordRoute bool
-	loopKey     uint64 // see loopHash; 0 until it is needed
-	passed      atomic.Bool
+	loopKey     uint64          // see loopHash; 0 until it is needed
+	turn        atomic.Int32    // noTurn, hasTurn, passedOn
+	reading     *reading        // of a handler that runs on its reader's goroutine
 	ctx         *requestContext // the response context's, where there is one
 }
 
@@ -127,10 +128,30 @@ func (r *Request) refuse(res *sip.Response) {
 	}
 }
 
+// A request has its turn in the order of its call once others may have to wait
+// for it: from the start if its handler has a goroutine of its own, else when
+// it leaves the reader's.
+const (
+	noTurn int32 = iota
+	hasTurn
+	passedOn
+)
+
+// takeTurn enters the request into the order of its call. The caller sees to
+// it that nothing later of the call is read before.
+func (r *Request) takeTurn() {
+	if r.turn.Load() == noTurn && r.server.order.claim(r) && !r.turn.CompareAndSwap(noTurn, hasTurn) {
+		r.server.passOn(r) // it was passed on meanwhile
+	}
+}
+
 // pass lets the next request of the call start. It happens once: when the
 // request has been sent on, was answered, or its handler returned.
 func (r *Request) pass() {
-	if r.passed.CompareAndSwap(false, true) {
+	if r.turn.CompareAndSwap(noTurn, passedOn) {
+		return
+	}
+	if r.turn.CompareAndSwap(hasTurn, passedOn) {
 		r.server.passOn(r)
 	}
 }

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -55,11 +56,20 @@ func (rc *responseContext) branchCount() (pending, started int) {
 // branch's outcome.
 func (r *Request) send(ctx context.Context, b *branch, t *Target, breadth int) {
 	out, err := r.prepare(ctx, t, breadth)
+	if err == nil {
+		err = b.begin(out, r)
+	}
+	if errors.Is(err, transport.ErrFlowGone) && !t.Flow.IsZero() {
+		// The phone's connection is gone; perhaps its contact can be connected to.
+		again := *t
+		again.Flow = transport.Flow{}
+		if out, err = r.prepare(ctx, &again, breadth); err == nil {
+			err = b.begin(out, r)
+		}
+	}
 	if err != nil {
 		b.fail(sip.StatusServiceUnavailable, unreachable(err))
-		return
 	}
-	b.begin(out.flow, out.branch, out.text, r.Method(), r.Message.CallID())
 }
 
 // outbound is a copy of a request, ready to send.
@@ -79,7 +89,7 @@ func (r *Request) prepare(ctx context.Context, t *Target, breadth int) (outbound
 	if err != nil {
 		return outbound{}, err
 	}
-	flow, err := r.server.wayOut(ctx, r.flow, r.outgoing, t, &uri, &route)
+	flow, err := r.wayOut(ctx, t, &uri, &route)
 	if err != nil {
 		return outbound{}, err
 	}
@@ -90,7 +100,7 @@ func (r *Request) prepare(ctx context.Context, t *Target, breadth int) (outbound
 	if err != nil || !r.tooLarge(t, &out) {
 		return out, err
 	}
-	if tcp, ok := r.server.tryTCP(ctx, flow); ok {
+	if tcp, ok := r.tryTCP(ctx, flow); ok {
 		return r.write(t, tcp, &uri, &route, strict, breadth)
 	}
 	return out, nil
@@ -184,12 +194,13 @@ func (r *Request) tooLarge(t *Target, out *outbound) bool {
 }
 
 // tryTCP connects to where flow leads, unless that was refused lately.
-func (s *Server) tryTCP(ctx context.Context, flow transport.Flow) (transport.Flow, bool) {
+func (r *Request) tryTCP(ctx context.Context, flow transport.Flow) (transport.Flow, bool) {
+	s := r.server
 	hop := transport.Hop{Protocol: transport.TCP, Addr: flow.Remote}
 	if !s.bigHops.refused(hop) {
 		ctx, cancel := context.WithTimeout(ctx, tcpTry)
 		defer cancel()
-		tcp, err := s.layer.Connect(ctx, hop, flow.Local)
+		tcp, err := r.connect(ctx, hop, flow.Local)
 		if err == nil {
 			s.counters.movedToTCP.Add(1)
 			return tcp, true

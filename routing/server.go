@@ -116,12 +116,15 @@ type Server struct {
 	bigHops  hopMemory // next hops that refused TCP for large requests
 	counters counters
 	actions  sync.Pool // of *actions
+	readings sync.Pool // of *reading
+	trust    trust
 	seed     maphash.Seed
 
 	ctx       context.Context // ends at Shutdown
 	stop      context.CancelFunc
-	work      sync.WaitGroup // handlers and engine goroutines
-	mu        sync.Mutex     // guards closed against work.Add
+	noTime    context.Context // has ended: for what is done only if it need not wait
+	work      sync.WaitGroup  // handlers and engine goroutines
+	mu        sync.Mutex      // guards closed against work.Add
 	closed    bool
 	listening sync.Mutex // the identity is made of all listeners at once
 }
@@ -137,6 +140,9 @@ func (s *Server) init() {
 			s.Resolver = systemResolver{net.DefaultResolver}
 		}
 		s.ctx, s.stop = context.WithCancel(context.Background())
+		var end context.CancelFunc
+		s.noTime, end = context.WithCancel(context.Background())
+		end()
 		s.order.init(s.seed)
 		config := s.Transport
 		config.Receive = s.receive

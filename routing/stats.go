@@ -20,6 +20,7 @@ type counters struct {
 	badEdits, provisionalsDropped       atomic.Int64
 	branchTimeouts, branchErrors        atomic.Int64
 	movedToTCP, sentFragmented          atomic.Int64
+	lateHandlers                        atomic.Int64
 	handlers, contexts                  atomic.Int64 // gauges
 }
 
@@ -48,6 +49,7 @@ type Stats struct {
 	HandlerErrors       int64 // handlers that returned an error that is no answer
 	Panics              int64 // handlers that panicked
 	Unanswered          int64 // handlers that returned nil with nothing sent
+	LateHandlers        int64 // handlers that kept a reader waiting, for a millisecond, before it was read on without them
 	BadEdits            int64 // responses and branches not sent as an edit was refused
 	ProvisionalsDropped int64 // provisional responses dropped as a Fork does not read them
 
@@ -75,7 +77,8 @@ func (s *Server) Stats() Stats {
 		StrayResponses: c.strayResponses.Load(), StrayACKs: c.strayACKs.Load(),
 		Loops: c.loops.Load(), TooManyHops: c.tooManyHops.Load(), BreadthExceeded: c.breadthExceeded.Load(),
 		HandlerErrors: c.handlerErrors.Load(), Panics: c.panics.Load(), Unanswered: c.unanswered.Load(),
-		BadEdits: c.badEdits.Load(), ProvisionalsDropped: c.provisionalsDropped.Load(),
+		LateHandlers: c.lateHandlers.Load(),
+		BadEdits:     c.badEdits.Load(), ProvisionalsDropped: c.provisionalsDropped.Load(),
 		BranchTimeouts: c.branchTimeouts.Load(), BranchErrors: c.branchErrors.Load(),
 		MovedToTCP: c.movedToTCP.Load(), SentFragmented: c.sentFragmented.Load(),
 		Handlers: c.handlers.Load(), Contexts: c.contexts.Load(),
