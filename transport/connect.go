@@ -63,7 +63,8 @@ func (l *Layer) listenerTo(hop Hop, via netip.AddrPort) (Listener, error) {
 		return Listener{}, &NoListenerError{hop.Protocol, hop.Addr}
 	case fitOneOfSeveral:
 		if src := l.routes.source(l, hop.Addr); src.IsValid() {
-			if best, fit := l.bestListener(hop, netip.AddrPortFrom(src, 0)); fit == fitPreferred {
+			best, fit := l.bestListener(hop, netip.AddrPortFrom(src, 0))
+			if fit == fitPreferred && best.Addr.Addr().IsLoopback() == ls.Addr.Addr().IsLoopback() {
 				return best, nil
 			}
 		}

@@ -36,6 +36,12 @@ type addrPortConn interface {
 	WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
 }
 
+// bufferedConn is the part of *net.UDPConn that is about its receive buffer.
+type bufferedConn interface {
+	syscall.Conn
+	SetReadBuffer(bytes int) error
+}
+
 // newSocket makes a socket of pc, or closes it.
 func (l *Layer) newSocket(pc net.PacketConn, advertise string) (*socket, error) {
 	ls, err := l.newListener(UDP, pc.LocalAddr(), advertise)
@@ -45,14 +51,14 @@ func (l *Layer) newSocket(pc net.PacketConn, advertise string) (*socket, error) 
 	}
 	s := &socket{layer: l, ls: ls, addr: ls.Addr, pc: pc}
 	s.fast, _ = pc.(addrPortConn)
-	if u, ok := pc.(*net.UDPConn); ok && l.cfg.ReadBuffer > 0 {
+	if u, ok := pc.(bufferedConn); ok && l.cfg.ReadBuffer > 0 {
 		s.setReadBuffer(u, l.cfg.ReadBuffer)
 	}
 	return s, nil
 }
 
 // setReadBuffer asks for a receive buffer of size and finds out what it came to. The kernel clamps silently.
-func (s *socket) setReadBuffer(u *net.UDPConn, size int) {
+func (s *socket) setReadBuffer(u bufferedConn, size int) {
 	err := u.SetReadBuffer(size)
 	s.readBuffer = grantedReadBuffer(u)
 	if err == nil && (s.readBuffer == 0 || s.readBuffer >= size) {

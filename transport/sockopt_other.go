@@ -2,7 +2,5 @@
 
 package transport
 
-import "net"
-
 // grantedReadBuffer returns 0: it cannot be had.
-func grantedReadBuffer(*net.UDPConn) int { return 0 }
+func grantedReadBuffer(bufferedConn) int { return 0 }

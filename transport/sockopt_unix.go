@@ -3,14 +3,13 @@
 package transport
 
 import (
-	"net"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 )
 
 // grantedReadBuffer returns the size of u's receive buffer, 0 if it cannot be had.
-func grantedReadBuffer(u *net.UDPConn) int {
+func grantedReadBuffer(u bufferedConn) int {
 	raw, err := u.SyscallConn()
 	if err != nil {
 		return 0
