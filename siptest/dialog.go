@@ -1,6 +1,7 @@
 package siptest
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/goser-project/goser/sip"
@@ -82,6 +83,18 @@ func (d *Dialog) refresh(m *sip.Message) {
 			d.target = c.URI.String()
 		}
 		return
+	}
+}
+
+// drain ends what is left of the INVITEs of a dialog when its BYE has come: who hangs up has seen the 2xx, and what has
+// not been answered gets a 487 (RFC 3261 section 15.1.2). The lock is held.
+func (d *Dialog) drain() {
+	for _, seq := range slices.Sorted(maps.Keys(d.invites)) {
+		in := d.invites[seq]
+		in.stop()
+		if in.status < 200 {
+			in.respond(sip.StatusRequestTerminated, "", nil)
+		}
 	}
 }
 

@@ -133,6 +133,7 @@ func (p *Phone) inDialog(in *Incoming) {
 	p.answer(in)
 	if in.Method() == sip.BYE {
 		d.ended = true
+		d.drain()
 	}
 }
 
@@ -161,7 +162,8 @@ func (p *Phone) acknowledged(m *sip.Message, text string, from hop) {
 	ack := &Incoming{Message: m, phone: p, text: text, from: from}
 	in := p.incoming[keyOf(m, sip.INVITE)]
 	hopByHop := in != nil
-	if d := p.living(m); in == nil && d != nil {
+	// A BYE may have overtaken the ACK, so that the dialog has ended.
+	if d := p.dialogs[dialogKey{m.CallID(), m.ToTag(), m.FromTag()}]; in == nil && d != nil {
 		in = d.invites[m.CSeq().Number]
 		ack.dialog = d
 	}
@@ -200,23 +202,21 @@ func (in *Incoming) again(text string) {
 	}
 }
 
-// back returns where responses go (RFC 3261 section 18.2.2, RFC 3581 section 4).
+// back returns where responses go: the connection of the request, and if that is gone, or over UDP, the address of the
+// topmost Via (RFC 3261 section 18.2.2, RFC 3581 section 4).
 func (in *Incoming) back() hop {
-	h := in.from
-	v := in.Via()
-	host := v.Received
+	h, v := in.from, in.Via()
+	host, port := v.Received, v.Port
 	if host == "" {
 		host = v.Host
 	}
-	port := v.RPort
-	if port == 0 {
-		port = v.Port
+	if v.RPort != 0 && !h.reliable() {
+		port = v.RPort
 	}
 	if port == 0 {
 		port = 5060
 	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err == nil && !h.reliable() {
+	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		h.addr = netip.AddrPortFrom(addr.Unmap(), port)
 	}
 	return h

@@ -86,6 +86,16 @@ func (l *Ladder) String() string {
 	return b.String()
 }
 
+// tail prints the end of the ladder, for those who want to know what led to something.
+func (l *Ladder) tail() string {
+	const most = 100
+	lines := l.lines()
+	if len(lines) <= most {
+		return l.String()
+	}
+	return fmt.Sprintf("... %d before\n%s\n", len(lines)-most, strings.Join(lines[len(lines)-most:], "\n"))
+}
+
 func (l *Ladder) lines() []string {
 	var from, to int
 	for _, e := range l.events {

@@ -224,7 +224,7 @@ func (p *Phone) violate(m string, format string, args ...any) {
 	if p.opt.Lenient || p.closed {
 		return
 	}
-	p.t.Errorf("%s at %s: %s\n%s\n%s", p, p.host.net.Elapsed(), v, p.host.net.Ladder(), indent(m))
+	p.t.Errorf("%s at %s: %s\n%s\n%s", p, p.host.net.Elapsed(), v, p.host.net.Ladder().tail(), indent(m))
 }
 
 func indent(text string) string {
@@ -250,5 +250,5 @@ func (p *Phone) wait(d time.Duration, ready func() bool) bool {
 // fatal ends the test with a sentence and the ladder.
 func (p *Phone) fatal(format string, args ...any) {
 	p.t.Helper()
-	p.t.Fatalf("%s: %s\n%s", p, fmt.Sprintf(format, args...), p.host.net.Ladder())
+	p.t.Fatalf("%s: %s\n%s", p, fmt.Sprintf(format, args...), p.host.net.Ladder().tail())
 }

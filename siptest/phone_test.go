@@ -429,3 +429,17 @@ func TestAuthorizeCall(t *testing.T) {
 		require.Equal(t, uint32(5), p.bob.WantRequest(sip.BYE).CSeq().Number)
 	})
 }
+
+func TestByeOfAnEarlyDialog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPhones(t, siptest.Options{}, siptest.PhoneOptions{})
+		p.bob.On(sip.INVITE, siptest.Answer(time.Hour))
+		call := p.alice.Invite("sip:bob@10.0.0.2")
+		call.WantStatus(180)
+		call.Bye().WantStatus(200)
+		// RFC 3261 section 15.1.2: "The UAS MUST still respond to any pending requests received for that dialog. It is
+		// RECOMMENDED that a 487 (Request Terminated) response be generated to those pending requests."
+		call.WantStatus(487)
+		p.bob.WantNoRequest(2*time.Hour, sip.INVITE, sip.BYE, sip.ACK)
+	})
+}

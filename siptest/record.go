@@ -65,13 +65,14 @@ type recorder struct {
 	limit  int
 	events []*event
 	seq    int
-	missed int // not recorded
+	sent   int
+	missed int // sent, but not recorded
 	counts [fates]int
 }
 
 // add records a message that is being sent and returns the record, nil if there is none. The lock is held.
 func (r *recorder) add(e event) *event {
-	r.counts[Delivered]++
+	r.sent++
 	if len(r.events) >= r.limit {
 		r.missed++
 		return nil
@@ -85,11 +86,9 @@ func (r *recorder) add(e event) *event {
 // fate says what became of a message; e is nil if it was not recorded. The lock is held.
 func (r *recorder) fate(e *event, f Fate) {
 	r.counts[f]++
-	if e == nil {
-		return
+	if e != nil {
+		e.Fate = f
 	}
-	// A message that was sent twice or late and then found no socket is lost.
-	e.Fate = f
 }
 
 // Events returns what was recorded so far, in the order of ladders: by time; at the same instant by host, in the
@@ -121,14 +120,14 @@ func (n *Network) Events() []Event {
 func (n *Network) Sent() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.recorder.counts[Delivered]
+	return n.recorder.sent
 }
 
-// Count returns the number of messages that had a fate other than Delivered since the network was made.
+// Count returns how often something other than Delivered has become of a message since the network was made.
 func (n *Network) Count(f Fate) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if f == Delivered || f >= fates {
+	if f >= fates {
 		return 0
 	}
 	return n.recorder.counts[f]
