@@ -18,8 +18,8 @@ const MaxQ = 1000
 // Binding is one contact of an address of record (RFC 3261 section 10.3 step 7), a value. Bindings that a [MemoryStore] returns keep
 // nothing alive but their own text; see [Store] for those that go into one.
 type Binding struct {
-	// Contact is the contact's URI as the client wrote it, without angle brackets, display name and header parameters. It becomes
-	// the Request-URI of what is sent to the contact, also when the contact is behind a NAT.
+	// Contact is the contact's URI, without angle brackets, display name and header parameters, as the client wrote it but for a
+	// scheme in capitals. It becomes the Request-URI of what is sent to the contact, also when the contact is behind a NAT.
 	Contact string
 	// CallID and CSeq are those of the REGISTER that made or last refreshed the binding.
 	CallID string

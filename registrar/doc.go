@@ -24,11 +24,11 @@
 // REGISTER changes or removes, with "*" too. The intervals that are granted, refused with 423 (Interval Too Brief) and understood
 // where they are malformed are those of sections 10.2 and 10.3. Further:
 //
-//   - a contact may have any scheme; an address of record only sip or sips: 400 (RFC 4475 section 3.3.4)
+//   - a contact may have any scheme; an address of record only sip or sips, others get 400 (RFC 4475 section 3.3.4)
 //   - an unknown Require gets 420 (Bad Extension), an address of record of another domain 404 (Not Found)
-//   - more contacts than MaxContacts get 403 (Forbidden), a store that is full is a 503 with Retry-After
-//   - Path is kept, and copied into the 200 for clients that support it (RFC 3327). Whoever answers for registrations that come from the
-//     outside strips it from those that no proxy of its own has sent: like a contact, it says where calls go
+//   - more contacts than MaxContacts get 403 (Forbidden), a store that is full gives 503 with Retry-After
+//   - Path is kept, and copied into the 200 for clients that support it (RFC 3327). Like a contact it says where calls go: take it off
+//     REGISTERs that no proxy of your own has sent
 //
 // # What it does not do
 //

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,11 +44,19 @@ func TestExpiredBindingHasNoOrder(t *testing.T) {
 // Expired bindings leave by themselves, within a second, and are told about.
 func TestSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var gone []string
+		var mu sync.Mutex
+		var ended []string
+		gone := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(ended)
+		}
 		s := &MemoryStore{OnExpire: func(e Event) {
+			mu.Lock()
+			defer mu.Unlock()
 			require.Equal(t, Expired, e.Kind)
 			require.LessOrEqual(t, time.Since(e.Binding.Expires), time.Second)
-			gone = append(gone, e.AOR+" "+e.Binding.CallID)
+			ended = append(ended, e.AOR+" "+e.Binding.CallID)
 		}}
 		defer s.Close()
 		bind := func(id string, ends time.Duration) Binding {
@@ -60,21 +70,18 @@ func TestSweep(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, got, 1, "at once, whether swept or not")
 		wait(500 * time.Millisecond)
-		require.Equal(t, []string{"a 1"}, gone)
+		require.Equal(t, []string{"a 1"}, gone())
 		require.Equal(t, MemoryStats{2, 2}, s.Stats())
 
 		require.NoError(t, set(s, "b", bind("3", time.Hour))) // refreshed: its time in the queue comes for nothing
 		wait(58 * time.Second)
-		require.Equal(t, []string{"a 1", "a 2"}, gone)
+		require.Equal(t, []string{"a 1", "a 2"}, gone())
 		require.Equal(t, MemoryStats{1, 1}, s.Stats())
 		require.NoError(t, set(s, "b", bind("3", time.Second))) // shortened: it comes earlier
 		wait(time.Second)
-		require.Equal(t, []string{"a 1", "a 2", "b 3"}, gone)
+		require.Equal(t, []string{"a 1", "a 2", "b 3"}, gone())
 		require.Equal(t, MemoryStats{}, s.Stats())
-		for i := range s.shards {
-			require.Zero(t, s.shards[i].due, "nothing ticks when idle")
-			require.Nil(t, s.shards[i].entries)
-		}
+		checkQueues(t, s)
 	})
 }
 
@@ -180,25 +187,33 @@ func testRandomUpdates(t *testing.T, random *rand.Rand) {
 	require.Equal(t, MemoryStats{}, s.Stats())
 }
 
-// checkQueues checks that the expiry queues are heaps of all entries, of which none comes too late, and that timers are set for them.
+// checkQueues checks that the expiry queues are heaps of all entries, of which none comes too late, and that timers are set for them
+// and for nothing else.
 func checkQueues(t *testing.T, s *MemoryStore) {
 	t.Helper()
 	for i := range s.shards {
-		sh := &s.shards[i]
-		require.Len(t, sh.expiry, len(sh.entries))
-		for at, d := range sh.expiry {
-			require.Equal(t, at, d.entry.at)
-			require.LessOrEqual(t, sh.expiry[(at-1)/2*min(at, 1)].due, d.due)
-			require.LessOrEqual(t, d.due, dueSecond(d.entry.record.firstExpiry()))
-			require.Same(t, d.entry, sh.entries[d.entry.record.aor()])
-		}
-		if len(sh.expiry) > 0 {
-			require.NotZero(t, sh.due)
-			require.LessOrEqual(t, sh.due, sh.expiry[0].due)
-		} else {
-			require.Zero(t, sh.due)
-		}
+		checkQueue(t, &s.shards[i])
 	}
+}
+
+func checkQueue(t *testing.T, sh *shard) {
+	t.Helper()
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	require.Len(t, sh.expiry, len(sh.entries))
+	for at, d := range sh.expiry {
+		require.Equal(t, at, d.entry.at)
+		require.LessOrEqual(t, sh.expiry[max(at-1, 0)/2].due, d.due)
+		require.LessOrEqual(t, d.due, dueSecond(d.entry.record.firstExpiry()))
+		require.Same(t, d.entry, sh.entries[d.entry.record.aor()])
+	}
+	if len(sh.expiry) == 0 {
+		require.Zero(t, sh.due, "nothing ticks when idle")
+		require.Nil(t, sh.entries)
+		return
+	}
+	require.NotZero(t, sh.due)
+	require.LessOrEqual(t, sh.due, sh.expiry[0].due)
 }
 
 // Close waits for an OnExpire that is at work.

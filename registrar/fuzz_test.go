@@ -53,7 +53,7 @@ func FuzzRegister(f *testing.F) {
 		}
 		checkBindings(t, r, reg, old, bindings)
 		checkEvents(t, old, bindings, events)
-		checkOK(t, r, req, bindings, now)
+		checkOK(t, r.ok(req, reg, bindings), req, bindings, now)
 	})
 }
 
@@ -116,8 +116,7 @@ func checkEvents(t *testing.T, old, bindings []Binding, events []Event) {
 }
 
 // checkOK checks that a client reads the bindings in the 200.
-func checkOK(t *testing.T, r *Registrar, req *sip.Message, bindings []Binding, now time.Time) {
-	res := r.ok(req, bindings, now)
+func checkOK(t *testing.T, res *sip.Response, req *sip.Message, bindings []Binding, now time.Time) {
 	require.NoError(t, res.Err())
 	m := parse(t, string(sip.AppendResponse(nil, req, res, "tag")))
 	i := 0

@@ -32,6 +32,9 @@ func (r *Registrar) read(req *sip.Message, from transport.Flow, now time.Time) (
 	if reg.aor, refused = r.addressOfRecord(req); refused != nil {
 		return nil, refused
 	}
+	if reg.path, refused = readPath(req); refused != nil {
+		return nil, refused
+	}
 	if refused = r.readContacts(reg, req, from); refused != nil {
 		return nil, refused
 	}
@@ -73,9 +76,14 @@ func (r *Registrar) readContacts(reg *registration, req *sip.Message, from trans
 	if !req.Has(sip.Contact) {
 		return nil
 	}
-	base, refused := r.readCommon(reg, req, from)
-	if refused != nil {
-		return refused
+	base := Binding{
+		CallID:     reg.callID,
+		CSeq:       reg.cseq,
+		Path:       reg.path,
+		UserAgent:  cut(req.Get(sip.UserAgent), maxUserAgent),
+		Flow:       from,
+		Received:   received(req),
+		Registered: reg.now,
 	}
 	header, given := req.Get(sip.Expires), req.Has(sip.Expires)
 	count := 0
@@ -114,24 +122,6 @@ func (reg *registration) add(c contact) {
 		}
 	}
 	reg.contacts = append(reg.contacts, c)
-}
-
-// readCommon returns what all bindings of a REGISTER have in common.
-func (r *Registrar) readCommon(reg *registration, req *sip.Message, from transport.Flow) (b Binding, _ *refusal) {
-	for _, err := range req.Addresses(sip.Path) {
-		if err != nil {
-			return b, badRequest("Bad Path")
-		}
-	}
-	return Binding{
-		CallID:     reg.callID,
-		CSeq:       reg.cseq,
-		Path:       joinLines(req, sip.Path),
-		UserAgent:  cut(req.Get(sip.UserAgent), maxUserAgent),
-		Flow:       from,
-		Received:   received(req),
-		Registered: reg.now,
-	}, nil
 }
 
 // readContact completes c by what addr says.
@@ -242,15 +232,23 @@ func received(req *sip.Message) netip.AddrPort {
 	return netip.AddrPortFrom(addr.Unmap(), port)
 }
 
-// joinLines returns the values of all header fields of a name as one. It allocates only if there is more than one.
-func joinLines(req *sip.Message, name string) (all string) {
-	for line := range req.Lines(name) {
-		if all != "" {
-			line = all + "," + line
-		}
-		all = line
+// readPath returns the values of all Path header fields as one. It allocates only if there is more than one field.
+func readPath(req *sip.Message) (path string, _ *refusal) {
+	if !req.Has(sip.Path) {
+		return "", nil
 	}
-	return all
+	for _, err := range req.Addresses(sip.Path) {
+		if err != nil {
+			return "", badRequest("Bad Path")
+		}
+	}
+	for line := range req.Lines(sip.Path) {
+		if path != "" {
+			line = path + "," + line
+		}
+		path = line
+	}
+	return path, nil
 }
 
 // cut returns the first n bytes of s, or fewer, so as to end with a whole character.

@@ -65,7 +65,7 @@ func (r *Registrar) Answer(ctx context.Context, req *sip.Message, from transport
 	bindings, err := r.perform(ctx, reg)
 	switch {
 	case err == nil:
-		return r.ok(req, bindings, now), nil
+		return r.ok(req, reg, bindings), nil
 	case errors.As(err, &refused):
 		return refused.response(), nil
 	case errors.Is(err, ErrFull):
@@ -116,7 +116,7 @@ func (r *Registrar) perform(ctx context.Context, reg *registration) (bindings []
 }
 
 // ok is step 8.
-func (r *Registrar) ok(req *sip.Message, bindings []Binding, now time.Time) *sip.Response {
+func (r *Registrar) ok(req *sip.Message, reg *registration, bindings []Binding) *sip.Response {
 	res := sip.NewResponse(sip.StatusOK)
 	if len(bindings) > 0 {
 		var buf [1024]byte // room for a few, on the stack
@@ -125,16 +125,16 @@ func (r *Registrar) ok(req *sip.Message, bindings []Binding, now time.Time) *sip
 			if i > 0 {
 				b = append(b, ", "...)
 			}
-			b = bindings[i].appendContact(b, now)
+			b = bindings[i].appendContact(b, reg.now)
 		}
 		res.Set(sip.Contact, string(b))
 	}
 	// RFC 3327 section 5.3: "The registrar copies the Path header field values into a Path header field in the successful (200 OK)
 	// REGISTER response." A client that does not know them has no use for them.
-	if path := joinLines(req, sip.Path); path != "" && req.HasOption(sip.Supported, "path") {
-		res.Set(sip.Path, path)
+	if reg.path != "" && req.HasOption(sip.Supported, "path") {
+		res.Set(sip.Path, reg.path)
 	}
-	res.Set(sip.Date, r.dateText(now))
+	res.Set(sip.Date, r.dateText(reg.now))
 	return res
 }
 

@@ -12,6 +12,7 @@ type registration struct {
 	aor      string
 	callID   string
 	cseq     uint32
+	path     string
 	now      time.Time // when the REGISTER was received
 	all      bool      // the contact is "*": remove all
 	contacts []contact // no two of them equal

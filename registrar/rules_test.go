@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -637,13 +638,18 @@ func TestReceived(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
+		var mu sync.Mutex
 		var events []string
 		note := func(e Event) {
+			mu.Lock()
+			defer mu.Unlock()
 			events = append(events, fmt.Sprintf("%v %s %s %d", e.Kind, e.AOR, e.Binding.Contact, e.Binding.CSeq))
 		}
 		p.reg.OnChange, p.reg.Store.(*MemoryStore).OnExpire = note, note
 		expect := func(want ...string) {
 			t.Helper()
+			mu.Lock()
+			defer mu.Unlock()
 			require.Equal(t, want, events)
 			events = nil
 		}

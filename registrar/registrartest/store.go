@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -207,6 +208,9 @@ func testOldIsOwn(t *testing.T, s suite) {
 	before := s.lookup(t, aor)
 	stop := errors.New("no")
 	err := s.Update(t.Context(), aor, func(old []registrar.Binding) ([]registrar.Binding, error) {
+		if len(old) != 2 {
+			return nil, fmt.Errorf("got %d old bindings, want 2", len(old))
+		}
 		old[0].Contact, old[1].CSeq = "sip:changed@192.0.2.200", 99
 		return old, stop
 	})
@@ -215,6 +219,9 @@ func testOldIsOwn(t *testing.T, s suite) {
 	}
 	s.expect(t, aor, s.phone(1), s.phone(2))
 	err = s.Update(t.Context(), aor, func(old []registrar.Binding) ([]registrar.Binding, error) {
+		if len(old) != 2 {
+			return nil, fmt.Errorf("got %d old bindings, want 2", len(old))
+		}
 		old[0], old[1] = old[1], old[0]
 		return append(old[:1], s.phone(3)), nil
 	})
@@ -306,17 +313,11 @@ func testManyAORs(t *testing.T, s suite) {
 
 // f does not run after Update has returned.
 func testNoEffectAfterReturn(t *testing.T, s suite) {
-	var mu sync.Mutex
-	returned := false
 	for i := range 50 {
-		mu.Lock()
-		returned = false
-		mu.Unlock()
 		ctx, cancel := context.WithCancel(t.Context())
+		var returned atomic.Bool
 		err := s.Update(ctx, aor, func([]registrar.Binding) ([]registrar.Binding, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if returned {
+			if returned.Load() {
 				t.Error("f runs after Update has returned")
 			}
 			if i%2 == 0 {
@@ -324,9 +325,7 @@ func testNoEffectAfterReturn(t *testing.T, s suite) {
 			}
 			return []registrar.Binding{s.phone(i)}, nil
 		})
-		mu.Lock()
-		returned = true
-		mu.Unlock()
+		returned.Store(true)
 		cancel()
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Fatalf("Update: %v", err)
