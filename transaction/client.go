@@ -16,10 +16,11 @@ type Client struct {
 	flow    transport.Flow
 	machine machine
 	sent    []byte     // the request, while it may be sent again or an ACK or CANCEL be made of it; then the ACK
-	user    ClientUser // nil for a CANCEL, which is the table's
+	user    ClientUser // may be nil
 	outbox  *outbox
 	telling bool // a goroutine does what the outbox says
 	invite  bool
+	own     bool // the table's, a CANCEL
 }
 
 // outbox is what a client transaction seldom needs.
@@ -165,7 +166,9 @@ func (c *Client) makeCancel(now instant) (*Client, []byte) {
 		reason = c.outbox.reason
 	}
 	b := sip.AppendCancel(nil, invite, reason)
-	return sh.newClient(k, c.flow, sip.CANCEL, b, nil, now), b
+	own := sh.newClient(k, c.flow, sip.CANCEL, b, nil, now)
+	own.own = true
+	return own, b
 }
 
 func (c *Client) due(now instant) event {

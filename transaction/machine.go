@@ -101,13 +101,13 @@ const (
 	sendACK
 	// sendCancel builds a CANCEL from the request that is kept and starts a transaction for it.
 	sendCancel
-	// send100 builds a 100 (Trying), keeps and sends it.
+	// send100 builds a 100 (Trying) and sends it.
 	send100
 	// sendResponse sends the user's response.
 	sendResponse
 	// keep keeps the user's response in place of the last one.
 	keep
-	// sendAgain sends the response that is kept.
+	// sendAgain sends the response that is kept, or builds a 100 anew if none is.
 	sendAgain
 	// forget drops what is kept.
 	forget

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/goser-project/goser/sip"
@@ -134,11 +135,8 @@ func (s *Server) Respond(status int, b []byte) error {
 // responding notes what follows from a response that the machine lets pass.
 func (s *Server) responding(status int, b []byte, todo actions) {
 	s.request = nil
-	switch {
-	case todo.has(keep):
+	if todo.has(keep) {
 		s.last = trim(b)
-	case todo.has(forget):
-		s.last = nil
 	}
 	if status >= 200 {
 		s.err = nil
@@ -197,12 +195,17 @@ func (s *Server) begin(m *sip.Message, now instant) (todo actions) {
 }
 
 // step tells the machine. As all that follows, it is called with the shard's lock held.
-func (s *Server) step(e event, now instant) actions {
+func (s *Server) step(e event, now instant) (todo actions) {
 	t := &s.shard.table.timing
 	if s.invite {
-		return (*serverInvite)(&s.machine).step(e, now, t)
+		todo = (*serverInvite)(&s.machine).step(e, now, t)
+	} else {
+		todo = (*serverNonInvite)(&s.machine).step(e, now, t)
 	}
-	return (*serverNonInvite)(&s.machine).step(e, now, t)
+	if todo.has(forget) {
+		s.last = nil
+	}
+	return todo
 }
 
 func (s *Server) due(now instant) event {
@@ -228,7 +231,7 @@ func (s *Server) schedule(now instant) {
 
 // finish takes an ended transaction out of the table.
 func (s *Server) finish(err error) {
-	s.last, s.request, s.legacy = nil, nil, nil
+	s.request, s.legacy = nil, nil
 	if s.err == nil {
 		s.err = err
 	}
@@ -249,7 +252,7 @@ func (s *Server) again(m *sip.Message, now instant) {
 		s.send(s.last)
 		return
 	}
-	// The last response was a 100 of ours: it is made again, rather than kept.
+	// The last response was a 100 of ours, which is made again rather than kept, or there is none yet.
 	s.request = nil
 	s.sendTrying(m, 0)
 }
@@ -358,10 +361,8 @@ func toTagOf(b []byte) string {
 
 // keepMethod returns m without keeping a message alive.
 func keepMethod(m sip.Method) sip.Method {
-	for _, known := range methods {
-		if m == known {
-			return known
-		}
+	if m == sip.CANCEL || slices.Contains(methods[:], m) {
+		return m // a constant, see sip.Method
 	}
 	return sip.Method(strings.Clone(string(m)))
 }

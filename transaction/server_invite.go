@@ -53,11 +53,8 @@ func (m *serverInvite) proceeding(e event, now instant, t *timing) actions {
 		m.resend = never
 		return send100
 	case request:
-		// Nothing sent yet: the client's patience ends before ours does.
-		if m.resend != never {
-			m.resend = never
-			return send100
-		}
+		// If no response was sent yet it gets a 100 now: the client's patience ends before ours does.
+		m.resend = never
 		return sendAgain
 	case cancel:
 		if m.canceled {

@@ -57,7 +57,7 @@ func (sh *shard) schedule(t *timer, due, now instant) {
 // scheduleWaiting is schedule for a deadline that nobody is waiting for. It is rounded up, so that those of a shard come
 // together, and at another time than those of another shard.
 func (sh *shard) scheduleWaiting(t *timer, due, now instant) {
-	if slack := sh.table.timing.Slack; slack > 0 && due > now {
+	if slack := sh.table.timing.Slack; slack > 0 && due > now && due != never {
 		if over := (due - sh.phase) % slack; over > 0 {
 			due += slack - over
 		}
@@ -99,6 +99,7 @@ func (sh *shard) close() {
 	defer sh.mu.Unlock()
 	sh.closed = true
 	sh.timer.Stop()
+	sh.armed = never
 	sh.wheel = wheel{}
 	clear(sh.servers)
 	clear(sh.clients)
@@ -161,7 +162,7 @@ func (sh *shard) removeServer(s *Server) {
 	sh.release(s)
 }
 
-// newClient adds a client transaction, whose request is to be sent. The CANCEL that is the table's has no user.
+// newClient adds a client transaction, whose request is to be sent.
 func (sh *shard) newClient(k key, f transport.Flow, m sip.Method, msg []byte, u ClientUser, now instant) *Client {
 	c := &Client{shard: sh, key: k, flow: f, sent: msg, user: u, invite: m == sip.INVITE}
 	c.timer.tx = c
@@ -182,7 +183,7 @@ func (sh *shard) removeClient(c *Client) {
 	}
 	delete(sh.clients, c.key)
 	sh.kinds[c.kind()].Live--
-	if c.user != nil {
+	if !c.own {
 		sh.table.liveClients.Add(-1)
 	}
 	sh.wheel.remove(&c.timer)

@@ -196,13 +196,17 @@ func (t *Table) receiveCancel(m *sip.Message, p *transport.Packet) {
 	flow := responseFlow(m, p.Flow)
 	now := t.now()
 	sh.mu.Lock()
+	if sh.closed {
+		sh.mu.Unlock()
+		return
+	}
 	if s := sh.servers[k]; s != nil {
 		s.again(m, now)
 		sh.mu.Unlock()
 		return
 	}
 	original := sh.originalOf(all)
-	if sh.closed || original == nil {
+	if original == nil {
 		// Without a transaction: a retransmission gets the same answer, and a flood of them leaves nothing behind (8.2.7).
 		sh.strayCancels++
 		sh.mu.Unlock()
@@ -238,7 +242,7 @@ func (t *Table) serverKey(m *sip.Message) key {
 
 // NewClient sends the request msg and starts a client transaction for it (RFC 3261 section 17.1): msg is sent again, and for an INVITE acknowledged and
 // cancelled, as its state machine wants; it belongs to the transaction from then on. method, callID and branch are those of msg; the
-// branch, of the topmost Via, must be unique and hard to guess. The user u is told what happens, perhaps before NewClient returns.
+// branch, of the topmost Via, must be unique and hard to guess. The user u, which may be nil, is told what happens, perhaps before NewClient returns.
 //
 // With an error there is no transaction, and u is not called: [ErrTransport], [ErrTooMany], [ErrMethod], [ErrBranch] or [ErrClosed].
 func (t *Table) NewClient(f transport.Flow, method sip.Method, callID, branch string, msg []byte, u ClientUser) (*Client, error) {
@@ -319,5 +323,7 @@ func (t *Table) Shutdown() {
 	for i := range t.shards {
 		t.shards[i].close()
 	}
+	t.liveServers.Store(0)
+	t.liveClients.Store(0)
 	t.running.Wait()
 }
