@@ -10,7 +10,7 @@ var (
 const fieldTableSize = 512
 
 func makeFieldTable() (t [fieldTableSize]field) {
-	for f := other + 1; f < invalid; f++ {
+	for f := other + 1; f < fieldCount; f++ {
 		h := fieldHash(fields[f].name)
 		for t[h] != other {
 			h = (h + 1) % fieldTableSize
@@ -21,7 +21,7 @@ func makeFieldTable() (t [fieldTableSize]field) {
 }
 
 func makeCompactTable() (t [256]field) {
-	for f := other + 1; f < invalid; f++ {
+	for f := other + 1; f < fieldCount; f++ {
 		if c := fields[f].compact; c != 0 {
 			t[c], t[c-'a'+'A'] = f, f
 		}

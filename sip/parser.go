@@ -65,8 +65,9 @@ func (p *Parser) limits() limits {
 // more than there is, the message is refused (section 18.3). Without Content-Length all the rest is the body.
 //
 // The error is a [*ParseError]. The message that comes with it is nil if the message cannot be answered: it is a response or an
-// ACK, or has no Via, From, To, Call-ID or CSeq. Otherwise it is a request which is good for being answered by [AppendResponse]
-// with the error's status, and for nothing else: the fields that could not be read are zero.
+// ACK, it has no Via, From, To, Call-ID or CSeq, or a line that cannot be told apart from the others (a control character, a
+// limit). Otherwise it is a request which is good for being answered by [AppendResponse] with the error's status, and for nothing
+// else: what could not be read is zero.
 func (p *Parser) Parse(data []byte, source netip.AddrPort) (*Message, error) {
 	var s scanner
 	return s.parse(data, source, p.limits())

@@ -26,9 +26,6 @@ func (m *Message) Headers() iter.Seq2[string, string] {
 func (m *Message) eachHeader(yield func(string, string) bool) {
 	for i := range m.lines {
 		f := m.lines[i].field
-		if f == invalid {
-			continue
-		}
 		name := fields[f].name
 		if f == other {
 			name = m.name(i)
@@ -126,8 +123,9 @@ func (m *Message) Contacts() iter.Seq2[NameAddr, error] {
 }
 
 func (m *Message) eachAddress(name string, yield func(NameAddr, error) bool) {
+	isContact := fieldOf(name) == fieldContact
 	m.eachValue(name, func(v string) bool {
-		if v == "*" {
+		if isContact && v == "*" {
 			return yield(NameAddr{Star: true}, nil)
 		}
 		var x addrIndex
@@ -154,18 +152,18 @@ func (m *Message) eachVia(yield func(ViaParm, error) bool) {
 }
 
 // Uint returns the number in the first header field of that name: Max-Forwards, Expires, Min-Expires, Max-Breadth, … ok is
-// false if there is none. The error is a [*ParseError] of status 400 if it is not a number below 2**32; what follows a
-// semicolon is not looked at, for Session-Expires and Retry-After.
+// false if there is none. The error is a [*ParseError] of status 400 if it is not a number below 2**32. Of Session-Expires,
+// Min-SE, Retry-After and unknown fields it is the number before the first semicolon, space or parenthesis.
 func (m *Message) Uint(name string) (v uint32, ok bool, err error) {
-	i := m.find(0, keyOf(name))
+	k := keyOf(name)
+	i := m.find(0, k)
 	if i < 0 {
 		return 0, false, nil
 	}
 	s := m.value(i)
-	for j := 0; j < len(s); j++ {
-		if s[j] == ';' || isSpace(s[j]) || s[j] == '(' {
-			s = s[:j]
-			break
+	if fields[k.field].syntax != numberSyntax {
+		if end := strings.IndexAny(s, "; \t("); end >= 0 {
+			s = s[:end]
 		}
 	}
 	n, valid := parseUint(s, math.MaxUint32)

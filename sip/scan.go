@@ -22,6 +22,7 @@ type scanner struct {
 	head     int            // where the header fields begin
 	body     int            // where the body begins
 	unfolded bool
+	broken   bool       // the head has something that is not a line
 	err      ParseError // the first
 	local    bool       // the message is ours and has no Via yet
 
@@ -62,11 +63,12 @@ const (
 	none   = maxOffset // instead of a position in lines
 )
 
-// fail records what is wrong, if nothing was before.
-func (s *scanner) fail(status int, reason string, cause Cause, detail fault) {
+// fail records what is wrong, if nothing was before. It returns false.
+func (s *scanner) fail(status int, reason string, cause Cause, detail fault) bool {
 	if s.err.Status == 0 {
 		s.err = ParseError{Status: status, Reason: reason, Cause: cause, Detail: string(detail)}
 	}
+	return false
 }
 
 func (s *scanner) parse(data []byte, source netip.AddrPort, l limits) (*Message, error) {
@@ -81,23 +83,25 @@ func (s *scanner) parse(data []byte, source netip.AddrPort, l limits) (*Message,
 		return nil, &ParseError{Status: StatusMessageTooLarge, Reason: "Message Too Large", Cause: CauseTooLarge}
 	}
 	if !s.scan(data) {
-		data = unfold(data)
 		s.unfolded = true
-		s.scan(data)
+		s.scan(unfold(s.view))
 	}
-	s.readStartLine()
-	s.readFields()
-	s.checkBody()
+	if !s.broken {
+		s.readStartLine()
+		s.readFields()
+		s.checkBody()
+	}
 	if s.err.Status != 0 {
 		return s.refuse()
 	}
 	return s.message(source), nil
 }
 
-// refuse returns what is needed to answer the message, if it can be answered.
+// refuse returns what is needed to answer the message, if it can be answered. Where a line could not be read nothing can: it may
+// have been a Via.
 func (s *scanner) refuse() (*Message, error) {
 	err := s.err // a copy, so that s itself stays on the stack
-	if s.method == "" || s.method == ACK || s.status != 0 {
+	if s.broken || s.method == "" || s.method == ACK || s.status != 0 {
 		return nil, &err
 	}
 	for f := fieldVia; f < needed; f++ {
@@ -109,7 +113,8 @@ func (s *scanner) refuse() (*Message, error) {
 	return s.message(netip.AddrPort{}), &err
 }
 
-// scan finds the lines. It returns false if the head has to be unfolded first.
+// scan finds the lines. It returns false if the head has to be unfolded first. It stops where there is something that is not a
+// line of a head: s is broken then.
 func (s *scanner) scan(data []byte) bool {
 	s.data, s.count, s.more, s.seen, s.length, s.err = data, 0, nil, 0, -1, ParseError{}
 	// See the comment on view. The slice is not empty.
@@ -117,79 +122,56 @@ func (s *scanner) scan(data []byte) bool {
 	for f := range s.first {
 		s.first[f] = none
 	}
-	s.body = len(data)
 	i, ok := s.lineEnd(0, false)
 	s.head = i
-	if !ok {
-		s.method = "" // without a start line there is nothing to answer
-		return true
-	}
-	for {
-		if i+1 < len(data) && data[i] == '\r' && data[i+1] == '\n' {
+	for ok {
+		switch {
+		case i+1 < len(data) && data[i] == '\r' && data[i+1] == '\n':
 			s.body = i + 2
 			return true
+		case i == len(data):
+			ok = s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no empty line after the header fields")
+		case s.count == s.headers:
+			ok = s.fail(StatusMessageTooLarge, "Too Many Header Fields", CauseTooMany, "")
+		default:
+			var folded bool
+			if i, folded, ok = s.scanLine(i); folded {
+				return false
+			}
 		}
-		if i >= len(data) {
-			s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no empty line after the header fields")
-			s.skip(i)
-			return true
-		}
-		if s.count >= s.headers {
-			s.fail(StatusMessageTooLarge, "Too Many Header Fields", CauseTooMany, "")
-			s.skip(i)
-			return true
-		}
-		next, folded := s.scanLine(i)
-		if folded {
-			return false
-		}
-		i = next
 	}
-}
-
-// skip notes that at position i there is something that is not a header field: the line before ends here.
-func (s *scanner) skip(i int) {
-	s.append(line{start: uint32(i), field: invalid})
+	s.broken = true
+	return true
 }
 
 // scanLine reads the header field at position i. It returns where the next line begins.
-func (s *scanner) scanLine(i int) (next int, folded bool) {
-	data := s.data
+func (s *scanner) scanLine(i int) (next int, folded, ok bool) {
 	f, name := s.name(i)
-	if name <= 0 {
-		if name < 0 && !s.unfolded {
-			return 0, true
-		}
-		s.fail(StatusBadRequest, "Bad Header Field Name", CauseHeaderName, "")
-		s.skip(i)
-		next, _ = s.lineEnd(i, false)
-		return next, false
+	if name == 0 {
+		return 0, false, s.fail(StatusBadRequest, "Bad Header Field Name", CauseHeaderName, "")
 	}
-	value := i + name + 1
-	for value < len(data) && isSpace(data[value]) {
-		value++
+	if name < 0 {
+		return 0, true, true
 	}
-	next, ok := s.lineEnd(value, fields[f].syntax.hasQuotes())
-	switch {
-	case !ok:
-		s.skip(i)
-		return next, false
-	case next < len(data) && isSpace(data[next]) && !s.unfolded:
-		return 0, true
-	case next-2-i > s.limits.line:
-		s.fail(StatusMessageTooLarge, "Header Field Too Long", CauseLineTooLong, "")
-		s.skip(i)
-		return next, false
+	value := skipSpace(s.view, i+name+1)
+	if next, ok = s.lineEnd(value, fields[f].syntax.hasQuotes()); !ok {
+		return 0, false, false
+	}
+	if next < len(s.data) && isSpace(s.data[next]) && !s.unfolded {
+		return 0, true, true
+	}
+	if next-2-i > s.limits.line {
+		return 0, false, s.fail(StatusMessageTooLarge, "Header Field Too Long", CauseLineTooLong, "")
 	}
 	if f < firstList && f != other {
 		s.note(f, s.view[value:next-2])
 	}
 	s.append(line{start: uint32(i), value: uint16(value - i), name: uint8(name), field: f})
-	return next, false
+	return next, false, true
 }
 
-// name reads the name of a header field at position i, and returns its length: 0 if there is none, negative if there is white
-// space between it and the colon.
+// name reads the name of a header field at position i, and returns its length: 0 if there is none, -1 if there is white space
+// between it and the colon.
 func (s *scanner) name(i int) (field, int) {
 	const most = 255
 	n := strings.IndexByte(s.view[i:min(i+most+1, len(s.view))], ':')
@@ -207,7 +189,7 @@ func (s *scanner) name(i int) (field, int) {
 	switch {
 	case token == n:
 		return other, n
-	case token > 0 && skipSpace(name, token) == n:
+	case token > 0 && !s.unfolded && skipWhite(s.view, i+token) == i+n:
 		return other, -1
 	}
 	return other, 0
@@ -248,8 +230,7 @@ func parseLength(value string) (int64, bool) {
 	return n, value != ""
 }
 
-// lineEnd returns where the line after position i begins. It is not ok if there is a character that may not be in a line; then
-// the next line begins after the next LF.
+// lineEnd returns where the line after position i begins. It is not ok if there is a character that may not be in a line.
 func (s *scanner) lineEnd(i int, quotes bool) (next int, ok bool) {
 	data := s.data
 	if end := nextControl(data, i); end+1 < len(data) && data[end] == '\r' && data[end+1] == '\n' { // nearly always
@@ -257,13 +238,11 @@ func (s *scanner) lineEnd(i int, quotes bool) (next int, ok bool) {
 	}
 	lf := bytes.IndexByte(data[i:], '\n')
 	if lf < 0 {
-		s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no line end")
-		return len(data), false
+		return 0, s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no line end")
 	}
 	next = i + lf + 1
 	if lf == 0 || data[next-2] != '\r' {
-		s.fail(StatusBadRequest, "Bad Line End", CauseLineEnd, "LF without CR")
-		return next, false
+		return 0, s.fail(StatusBadRequest, "Bad Line End", CauseLineEnd, "LF without CR")
 	}
 	return next, s.checkLine(data[i:next-2], quotes)
 }
@@ -275,58 +254,14 @@ func (s *scanner) checkLine(line []byte, quotes bool) bool {
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
 		case c == '\r':
-			s.fail(StatusBadRequest, "Bad Line End", CauseLineEnd, "CR without LF")
-			return false
+			return s.fail(StatusBadRequest, "Bad Line End", CauseLineEnd, "CR without LF")
 		case c == '"' && quotes:
 			inQuotes = !inQuotes
 		case c == '\\' && inQuotes && i+1 < len(line) && line[i+1] != '\r':
 			i++
 		case c < 0x20 && c != '\t' || c == 0x7f:
-			s.fail(StatusBadRequest, "Bad Character", CauseControl, "control character in the head")
-			return false
+			return s.fail(StatusBadRequest, "Bad Character", CauseControl, "control character in the head")
 		}
 	}
 	return true
-}
-
-// unfold returns a copy of data whose header fields have no folded lines and no white space before the colon. "All linear white
-// space, including folding, has the same semantics as SP" (RFC 3261 section 25.1).
-func unfold(data []byte) []byte {
-	out := make([]byte, 0, len(data))
-	i := bytes.IndexByte(data, '\n') + 1
-	out = append(out, data[:i]...)
-	for i < len(data) {
-		if data[i] == '\r' && i+1 < len(data) && data[i+1] == '\n' {
-			break
-		}
-		name := i
-		for i < len(data) && classes[data[i]]&isToken != 0 {
-			i++
-		}
-		out = append(out, data[name:i]...)
-		colon := i
-		for colon < len(data) && isSpace(data[colon]) {
-			colon++
-		}
-		if colon < len(data) && data[colon] == ':' && i > name {
-			i = colon
-		}
-		for {
-			lf := bytes.IndexByte(data[i:], '\n')
-			if lf < 0 {
-				return append(out, data[i:]...)
-			}
-			next := i + lf + 1
-			if lf == 0 || data[next-2] != '\r' || next == len(data) || !isSpace(data[next]) {
-				out = append(out, data[i:next]...)
-				i = next
-				break
-			}
-			out = append(bytes.TrimRight(append(out, data[i:next-2]...), " \t"), ' ')
-			for i = next; i < len(data) && isSpace(data[i]); {
-				i++
-			}
-		}
-	}
-	return append(out, data[i:]...)
 }

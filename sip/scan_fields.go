@@ -7,9 +7,6 @@ import (
 
 // readStartLine reads Request-Line or Status-Line (RFC 3261 sections 7.1, 7.2).
 func (s *scanner) readStartLine() {
-	if s.head < 2 || s.view[s.head-2] != '\r' {
-		return // lineEnd has said what is wrong
-	}
 	text := s.view[:s.head-2]
 	if len(text) > s.limits.line {
 		s.fail(StatusMessageTooLarge, "Start Line Too Long", CauseLineTooLong, "")
