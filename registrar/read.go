@@ -144,7 +144,7 @@ func (r *Registrar) readContact(c *contact, aor string, addr sip.NameAddr, heade
 		}
 	}
 	if id, ok := addr.Params.Get("reg-id"); ok {
-		n, err := strconv.ParseUint(id, 10, 31) // RFC 5626 section 4.2: "1 <= regid <= 2^31-1"
+		n, err := strconv.ParseUint(id, 10, 31) // 1 to 2^31-1: RFC 5626 section 4.2
 		if err != nil || n == 0 {
 			return badRequest("Bad reg-id")
 		}

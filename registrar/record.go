@@ -113,12 +113,16 @@ func (r record) appendTo(dst []Binding, expired *[]Binding, now time.Time) []Bin
 	n := u.uvarint()
 	u.millis()
 	for range n {
-		b := u.binding()
+		dst = append(dst, Binding{})
+		b := &dst[len(dst)-1]
+		u.binding(b)
 		if b.Live(now) {
-			dst = append(dst, b)
-		} else if expired != nil {
-			*expired = append(*expired, b)
+			continue
 		}
+		if expired != nil {
+			*expired = append(*expired, *b)
+		}
+		dst = dst[:len(dst)-1]
 	}
 	return dst
 }
@@ -126,7 +130,7 @@ func (r record) appendTo(dst []Binding, expired *[]Binding, now time.Time) []Bin
 // unpacker is the rest of a record that is still to be read.
 type unpacker string
 
-func (u *unpacker) binding() (b Binding) {
+func (u *unpacker) binding(b *Binding) {
 	b.Expires = time.UnixMilli(u.millis())
 	b.Registered = time.UnixMilli(u.millis())
 	b.CSeq = uint32(u.uvarint())
@@ -142,7 +146,6 @@ func (u *unpacker) binding() (b Binding) {
 	b.Instance = u.text()
 	b.Path = u.text()
 	b.UserAgent = u.text()
-	return b
 }
 
 func (u *unpacker) take(n int) string {

@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/goser-project/goser/sip"
@@ -14,22 +15,15 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string {
-	return fmt.Sprintf("registrar: %d %s", r.status, r.phrase())
+	return fmt.Sprintf("registrar: refused: %d %s", r.status, cmp.Or(r.reason, sip.ReasonPhrase(r.status)))
 }
 
 // SIPStatus returns the status code of the answer.
 func (r *refusal) SIPStatus() int { return r.status }
 
-func (r *refusal) phrase() string {
-	if r.reason != "" {
-		return r.reason
-	}
-	return sip.ReasonPhrase(r.status)
-}
-
 func (r *refusal) response() *sip.Response {
 	res := sip.NewResponse(r.status)
-	res.Reason = r.phrase()
+	res.Reason = r.reason
 	if r.header != "" {
 		res.Set(r.header, r.text)
 	}

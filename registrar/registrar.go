@@ -129,8 +129,7 @@ func (r *Registrar) ok(req *sip.Message, reg *registration, bindings []Binding) 
 		}
 		res.Set(sip.Contact, string(b))
 	}
-	// RFC 3327 section 5.3: "The registrar copies the Path header field values into a Path header field in the successful (200 OK)
-	// REGISTER response." A client that does not know them has no use for them.
+	// RFC 3327 section 5.3 has the registrar copy the Path into the 200. A client that does not support it has no use for it.
 	if reg.path != "" && req.HasOption(sip.Supported, "path") {
 		res.Set(sip.Path, reg.path)
 	}

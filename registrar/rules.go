@@ -100,9 +100,9 @@ func (c *contact) find(bindings []Binding) int {
 }
 
 var (
-	// RFC 3261 section 10.3 has 500 for a REGISTER whose update is aborted, the client's next one, with a higher CSeq, will do.
+	// Section 10.3 has 500 (Server Error) for what fails in step 7. The client's next REGISTER, with a higher CSeq, will be in order.
 	errOutOfOrder = &refusal{status: sip.StatusServerInternalError, reason: "CSeq Out Of Order"}
-	// Not 503, by which a client or proxy would take the whole registrar for overloaded and go elsewhere: it is this address of
-	// record that has enough, and trying again does not help.
+	// Not 503, from which clients and proxies conclude that the whole registrar is overloaded, and go elsewhere: it is this address
+	// of record that has enough, and trying again does not help.
 	errTooManyContacts = &refusal{status: sip.StatusForbidden, reason: "Too Many Contacts"}
 )
