@@ -26,10 +26,19 @@
 //
 // Bytes given to a socket are copied; bytes in a [Datagram] or an [Event] are shared and not to be changed. The
 // network has no goroutine. A phone has one for each of its sockets and connections; they end when the phone is
-// closed, which the end of its test does. Sockets that a test or a stack opens are its own to close.
+// closed, which the end of its test does. Sockets that a test or a stack opens are its own to close. A lock that is
+// held while a Read, Write or Dial waits stops the clock: waiting for a sync.Mutex is not durable blocking.
 //
 // # What it does not do
 //
-// There are no names (addresses are literals), no ICMP (nobody hears of a datagram to a closed port), no congestion,
-// and no fragmentation. A ladder shows streams as they are written, so TLS does not show.
+// There are no names: addresses are literals. What looks names up must be given a resolver of its own, for package net
+// keeps what its first lookup made for the whole process, and in a bubble that breaks the lookups of all later ones.
+// There is no ICMP (nobody hears of a datagram to a closed port), no congestion and no fragmentation. A ladder shows
+// streams as they are written, so TLS and WebSocket do not show.
+//
+// # RFC sections
+//
+// Phones keep, and hold others to, RFC 3261 sections 8 (requests and responses), 9 (CANCEL), 10.2 (REGISTER), 12
+// (dialogs, route sets), 13.2, 13.3 and 14 (INVITE and its 2xx), 15 (BYE), 17 (the timers of transactions), 18.2.2
+// (where responses go) and 22 (challenges); RFC 3581 (rport); RFC 5626 section 4.4.1 (keepalive on streams).
 package siptest

@@ -68,13 +68,21 @@ func (l *Ladder) Since(start time.Duration) *Ladder {
 }
 
 // With shows header fields too, in this order, where a message has them: "Route" prints as
-// Route: <sip:10.0.0.2;lr>. "Request-URI" shows that, "Body" the body.
+// Route: <sip:10.0.0.2;lr>. "Request-URI" and "Body" show these; "Transport", "Source" and "Destination" are those of
+// the network: UDP or TCP, and addresses.
 func (l *Ladder) With(fields ...string) *Ladder {
 	return &Ladder{events: l.events, fields: append(slices.Clone(l.fields), fields...), missed: l.missed}
 }
 
 // What returns the short name of the message; see the function What.
 func (e Event) What() string { return What(e.Data) }
+
+func (e Event) transport() string {
+	if e.Stream {
+		return "TCP"
+	}
+	return "UDP"
+}
 
 // String prints the ladder, a line per message.
 func (l *Ladder) String() string {
@@ -118,15 +126,21 @@ func (l *Ladder) shown(e Event) string {
 	var b strings.Builder
 	text := string(e.Data)
 	for _, f := range l.fields {
-		switch {
-		case strings.EqualFold(f, "Request-URI"):
+		switch f {
+		case "Request-URI":
 			if uri := requestURI(text); uri != "" {
 				b.WriteString("  " + uri)
 			}
-		case strings.EqualFold(f, "Body"):
+		case "Body":
 			if _, body, _ := strings.Cut(text, "\r\n\r\n"); body != "" {
 				fmt.Fprintf(&b, "  %q", body)
 			}
+		case "Transport":
+			b.WriteString("  " + e.transport())
+		case "Source":
+			fmt.Fprintf(&b, "  from %v", e.Source)
+		case "Destination":
+			fmt.Fprintf(&b, "  to %v", e.Destination)
 		default:
 			for v := range fieldLines(text, f) {
 				fmt.Fprintf(&b, "  %s: %s", f, v)

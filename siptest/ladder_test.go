@@ -150,6 +150,8 @@ func TestLadderOfStream(t *testing.T) {
 		time.Sleep(time.Second)
 		write(t, d.server, "\r\n"+message("SIP/2.0 200 OK", "CSeq: 1 INVITE", "Content-Length: 0"))
 		write(t, d.client, "\n\x16\x03\x01 not SIP at all"+invite)
+		require.Contains(t, d.net.Ladder().With("Transport", "Source", "Destination").String(),
+			"  1.010  a  -> b   INVITE  TCP  from 10.0.0.1:49152  to 10.0.0.2:5060\n")
 		d.net.Ladder().Require(t, `
 			1.010  a  -> b   INVITE
 			1.010  a  -> b   OPTIONS

@@ -1,7 +1,6 @@
 package siptest
 
 import (
-	"context"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -136,85 +135,6 @@ func (n *Network) connect(from *Host, local netip.AddrPort, to *Host, remote net
 	s.client.stream, s.server.stream = s, s
 	n.streams = append(n.streams, s)
 	return s
-}
-
-func (h *Host) dialStream(ctx context.Context, network string, from, to netip.AddrPort) (net.Conn, error) {
-	n := h.net
-	type result struct {
-		conn *streamConn
-		err  error
-	}
-	done := make(chan result, 1)
-	var mu sync.Mutex // orders giving up against succeeding
-	gone := false
-	finish := func(c *streamConn, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if !gone {
-			done <- result{c, err}
-		} else if c != nil {
-			c.Close()
-		}
-	}
-
-	n.mu.Lock()
-	if from.Port() == 0 {
-		from = netip.AddrPortFrom(from.Addr(), h.freePort(func(p uint16) bool {
-			a := netip.AddrPortFrom(from.Addr(), p)
-			return h.listeners[a] == nil && !slices.ContainsFunc(n.streams, func(s *Stream) bool { return s.client.local == a })
-		}))
-	}
-	var syn func()
-	syn = func() {
-		mu.Lock()
-		over := gone
-		mu.Unlock()
-		if over {
-			return
-		}
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		peer := n.byAddr[to.Addr()]
-		if peer == nil || n.cutOff(h, peer) {
-			n.wire.at(time.Now().Add(time.Second), h, syn) // the SYN is sent again
-			return
-		}
-		back := time.Now().Add(n.link(peer, h).delay())
-		l := lookup(peer.listeners, to)
-		if l == nil || len(l.backlog) >= maxBacklog {
-			n.wire.at(back, peer, func() { finish(nil, os.NewSyscallError("connect", syscall.ECONNREFUSED)) })
-			return
-		}
-		s := n.connect(h, from, peer, to)
-		l.put(s.server)
-		n.wire.at(back, peer, func() { finish(s.client, nil) })
-	}
-	there := time.Duration(0)
-	if peer := n.byAddr[to.Addr()]; peer != nil {
-		there = n.link(h, peer).delay()
-	}
-	n.wire.at(time.Now().Add(there), h, syn)
-	n.mu.Unlock()
-
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return nil, opError("dial", network, net.TCPAddrFromAddrPort(to), r.err)
-		}
-		return r.conn, nil
-	case <-ctx.Done():
-	}
-	mu.Lock()
-	gone = true
-	mu.Unlock()
-	select {
-	case r := <-done: // it succeeded in the last moment
-		if r.conn != nil {
-			r.conn.Close()
-		}
-	default:
-	}
-	return nil, opError("dial", network, net.TCPAddrFromAddrPort(to), ctx.Err())
 }
 
 // transmit sends a segment to the peer, after those before it. The lock is held.

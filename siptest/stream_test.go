@@ -17,16 +17,16 @@ import (
 	"github.com/goser-project/goser/siptest"
 )
 
-// dialed is a network of two hosts with one connection.
-type dialed struct {
+// twoEnds is a network of two hosts with one connection.
+type twoEnds struct {
 	net            *siptest.Network
 	a, b           *siptest.Host
 	client, server net.Conn
 }
 
-func dial(t *testing.T, opt siptest.Options) *dialed {
+func dial(t *testing.T, opt siptest.Options) *twoEnds {
 	t.Helper()
-	d := &dialed{net: siptest.NewNetwork(opt)}
+	d := &twoEnds{net: siptest.NewNetwork(opt)}
 	d.a, d.b = d.net.Host("a", "10.0.0.1"), d.net.Host("b", "10.0.0.2")
 	ln, err := d.b.Listen(context.Background(), "tcp", "10.0.0.2:5060")
 	require.NoError(t, err)
@@ -232,5 +232,23 @@ func TestChunks(t *testing.T) {
 		require.Equal(t, "abc", read(t, d.server))
 		require.Equal(t, "def", read(t, d.server))
 		require.Equal(t, "gh", read(t, d.server))
+	})
+}
+
+func TestDialGivenUpAfterTheSYN(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := siptest.NewNetwork(siptest.Options{Link: siptest.Link{Delay: time.Second}})
+		ln, err := n.Host("b", "10.0.0.2").Listen(t.Context(), "tcp", "10.0.0.2:5060")
+		require.NoError(t, err)
+		defer ln.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		_, err = n.Host("a", "10.0.0.1").Dial(ctx, "tcp", "", "10.0.0.2:5060")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		c, err := ln.Accept()
+		require.NoError(t, err)
+		require.ErrorIs(t, readError(c), io.EOF, "the other end is gone")
+		require.NoError(t, c.Close())
+		require.Empty(t, n.Streams(nil, nil))
 	})
 }

@@ -98,7 +98,7 @@ func (p *Phone) start(h *siptest.Host, aor string) error {
 		sipgo.WithUserAgent(p.aor.User),
 		sipgo.WithUserAgentHostname(p.aor.Host),
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log)),
-		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log)),
+		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log), sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {})),
 	)
 	if err != nil {
 		return err
