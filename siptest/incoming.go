@@ -63,7 +63,7 @@ func (p *Phone) request(m *sip.Message, text string, from hop) {
 	p.incoming[key] = in
 	p.keep(in)
 	switch {
-	case p.merged(m):
+	case p.merged(in):
 		in.respond(sip.StatusLoopDetected, "Request Merged", nil)
 	case m.Method() == sip.CANCEL:
 		p.cancelled(in)
@@ -88,15 +88,18 @@ type mergeKey struct {
 	cseq            sip.Sequence
 }
 
-// merged tells whether a request has come already by another way (RFC 3261 section 8.2.2.2). The lock is held.
-func (p *Phone) merged(m *sip.Message) bool {
-	if m.ToTag() != "" || m.Method() == sip.CANCEL {
+// merged tells whether a request that is not answered yet has come a second time by another way (RFC 3261 section
+// 8.2.2.2). The lock is held.
+func (p *Phone) merged(in *Incoming) bool {
+	if in.ToTag() != "" || in.Method() == sip.CANCEL {
 		return false
 	}
-	key := mergeKey{m.CallID(), m.FromTag(), m.CSeq()}
-	seen := p.merging[key]
-	p.merging[key] = true
-	return seen
+	key := mergeKey{in.CallID(), in.FromTag(), in.CSeq()}
+	if first := p.merging[key]; first != nil && first.status < 200 {
+		return true
+	}
+	p.merging[key] = in
+	return false
 }
 
 // answer runs the script for a request. The lock is held.
@@ -230,7 +233,9 @@ func (in *Incoming) respond(status int, reason string, edits []Edit) {
 	}
 	in.status = status
 	in.last = in.write(status, reason, edits)
-	in.stop()
+	if status >= 200 {
+		in.stop()
+	}
 	p.send(in.back(), in.last)
 	if !invite {
 		return

@@ -67,7 +67,7 @@ type Phone struct {
 	scripts    map[sip.Method]Script
 	exchanges  map[exchangeKey]*Exchange
 	incoming   map[incomingKey]*Incoming
-	merging    map[mergeKey]bool
+	merging    map[mergeKey]*Incoming
 	requests   []*Incoming // not yet wanted
 	dialogs    map[dialogKey]*Dialog
 	registers  int
@@ -87,6 +87,9 @@ func NewPhone(t testing.TB, h *Host, aor string, opt PhoneOptions) *Phone {
 	if opt.Listen == nil {
 		opt.Listen = []string{opt.Transport}
 	}
+	listens := func(transport string) bool {
+		return slices.ContainsFunc(opt.Listen, func(l string) bool { return strings.EqualFold(l, transport) })
+	}
 	opt.Port = uint16(defaultInt(int(opt.Port), 5060))
 	opt.T1 = defaultDuration(opt.T1, 500*time.Millisecond)
 	opt.T2 = defaultDuration(opt.T2, 4*time.Second)
@@ -97,7 +100,7 @@ func NewPhone(t testing.TB, h *Host, aor string, opt PhoneOptions) *Phone {
 		scripts:   map[sip.Method]Script{},
 		exchanges: map[exchangeKey]*Exchange{},
 		incoming:  map[incomingKey]*Incoming{},
-		merging:   map[mergeKey]bool{},
+		merging:   map[mergeKey]*Incoming{},
 		dialogs:   map[dialogKey]*Dialog{},
 	}
 	p.cond.L = &p.mu
@@ -106,8 +109,10 @@ func NewPhone(t testing.TB, h *Host, aor string, opt PhoneOptions) *Phone {
 		p.opt.Contact = p.defaultContact()
 	}
 	t.Cleanup(p.Close)
+	// Phones that send over UDP need its socket even if nobody is to reach them.
+	udp, tcp := opt.Transport == "UDP" || listens("UDP"), listens("TCP")
 	for _, addr := range h.addrs {
-		p.listen(netip.AddrPortFrom(addr, p.opt.Port))
+		p.listen(netip.AddrPortFrom(addr, p.opt.Port), udp, tcp)
 	}
 	return p
 }
@@ -131,10 +136,10 @@ func (p *Phone) defaultContact() string {
 	return contact
 }
 
-// listen opens the sockets of one address. Phones that send over UDP need its socket even if nobody is to reach them.
-func (p *Phone) listen(addr netip.AddrPort) {
+// listen opens the sockets of one address.
+func (p *Phone) listen(addr netip.AddrPort, udp, tcp bool) {
 	p.t.Helper()
-	if p.opt.Transport == "UDP" || slices.Contains(p.opt.Listen, "UDP") {
+	if udp {
 		c, err := p.host.ListenPacket(context.Background(), "udp", addr.String())
 		if err != nil {
 			p.t.Fatalf("siptest: phone %s: %v", p, err)
@@ -143,7 +148,7 @@ func (p *Phone) listen(addr netip.AddrPort) {
 		p.sockets = append(p.sockets, c.(*packetConn))
 		p.running.Go(func() { p.readPackets(c.(*packetConn)) })
 	}
-	if slices.Contains(p.opt.Listen, "TCP") {
+	if tcp {
 		ln, err := p.host.Listen(context.Background(), "tcp", addr.String())
 		if err != nil {
 			p.t.Fatalf("siptest: phone %s: %v", p, err)

@@ -372,13 +372,37 @@ func TestForkedAnswers(t *testing.T) {
 func TestMergedRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPhones(t, siptest.Options{}, siptest.PhoneOptions{})
-		e := p.alice.Request(sip.OPTIONS, "sip:bob@10.0.0.2")
-		e.WantStatus(200)
+		p.bob.On(sip.INVITE, siptest.After(time.Second).Respond(404))
+		call := p.alice.Invite("sip:bob@10.0.0.2")
 		// RFC 3261 section 8.2.2.2: "If the request has no tag in the To header field, the UAS core MUST check the
 		// request against ongoing transactions. If the From tag, Call-ID, and CSeq exactly match those associated with
 		// an ongoing transaction, but the request does not match that transaction [...] the UAS core SHOULD generate a
 		// 482 (Loop Detected) response."
-		p.alice.SendText(strings.Replace(e.Text(), "branch=", "branch=z9hG4bKother", 1)).WantStatus(482)
+		again := func(branch string) string { return strings.Replace(call.Text(), "branch=", "branch=z9hG4bK"+branch, 1) }
+		p.alice.SendText(again("1")).WantStatus(482)
+		call.WantStatus(404)
+		p.alice.SendText(again("2")).WantStatus(404) // nothing is ongoing any more
+	})
+}
+
+// A script goes on after a provisional response by hand, not after a final one.
+func TestScriptAndHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPhones(t, siptest.Options{}, siptest.PhoneOptions{Listen: []string{"udp", "tcp"}})
+		p.bob.On(sip.INVITE, siptest.Answer(time.Second))
+		call := p.alice.Invite("sip:bob@10.0.0.2;transport=tcp")
+		call.WantStatus(180)
+		p.bob.WantRequest(sip.INVITE).Respond(183)
+		call.WantStatus(183)
+		call.WantAnswer()
+		call.Bye().WantStatus(200)
+		call = p.alice.Invite("sip:bob@10.0.0.2")
+		call.WantStatus(180)
+		in := p.bob.WantRequest(sip.INVITE)
+		in.Respond(603)
+		call.WantStatus(603)
+		settle()
+		require.Equal(t, 603, in.Status())
 	})
 }
 
