@@ -3,6 +3,7 @@ package routing_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -223,3 +224,7 @@ func (n names) Resolve(_ context.Context, u sip.URI) ([]transport.Hop, error) {
 var errUnknownHost = errors.New("unknown host")
 
 func hostPort(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), 5060) }
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func udpAddr(a netip.AddrPort) *net.UDPAddr { return net.UDPAddrFromAddrPort(a) }
