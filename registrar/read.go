@@ -98,11 +98,11 @@ func (r *Registrar) readContacts(reg *registration, req *sip.Message, from trans
 			reg.all = true
 			continue
 		}
-		c := contact{Binding: base, uri: addr.URI}
-		if refused := r.readContact(&c, reg.aor, addr, header, given); refused != nil {
+		c := reg.contact(addr.URI)
+		c.Binding = base
+		if refused := r.readContact(c, reg.aor, addr, header, given); refused != nil {
 			return refused
 		}
-		reg.add(c)
 	}
 	if count == 0 {
 		return badRequest("Empty Contact") // no fetch, which has none
@@ -111,17 +111,6 @@ func (r *Registrar) readContacts(reg *registration, req *sip.Message, from trans
 		return badRequest(`Contact "*" Not Alone Or Not With Expires 0`)
 	}
 	return nil
-}
-
-// add adds c. The same contact once more in the same REGISTER takes the place of the first, as if they had been taken in turn.
-func (reg *registration) add(c contact) {
-	for i := range reg.contacts {
-		if reg.contacts[i].uri.Equal(c.uri) {
-			reg.contacts = slices.Delete(reg.contacts, i, i+1)
-			break
-		}
-	}
-	reg.contacts = append(reg.contacts, c)
 }
 
 // readContact completes c by what addr says.
@@ -209,25 +198,25 @@ func parseQ(s string) (uint16, bool) {
 
 // received returns where the first hop saw the client, as that wrote it into the client's Via, the last one, if there are others.
 func received(req *sip.Message) netip.AddrPort {
-	var last sip.ViaParm
-	hops := 0
-	for via, err := range req.Vias() {
-		if err != nil {
-			return netip.AddrPort{}
-		}
+	last, hops := "", 0
+	for via := range req.Values(sip.Via) {
 		last = via
 		hops++
 	}
-	if hops < 2 || last.Received == "" {
+	if hops < 2 {
 		return netip.AddrPort{}
 	}
-	addr, err := netip.ParseAddr(strings.Trim(last.Received, "[]"))
+	via, err := sip.ParseViaParm(last)
+	if err != nil || via.Received == "" {
+		return netip.AddrPort{}
+	}
+	addr, err := netip.ParseAddr(strings.Trim(via.Received, "[]"))
 	if err != nil || addr.Zone() != "" {
 		return netip.AddrPort{}
 	}
-	port := last.RPort // RFC 3581: where the request came from
+	port := via.RPort // RFC 3581: where the request came from
 	if port == 0 {
-		port = last.Port
+		port = via.Port
 	}
 	return netip.AddrPortFrom(addr.Unmap(), port)
 }

@@ -28,6 +28,14 @@ type contact struct {
 	uri sip.URI
 }
 
+// contact adds a contact, to be filled in. The same one once more in a REGISTER takes the place of the first, as if they had been
+// taken in turn; as it may be equal to several that are not equal to one another, it takes the place of all.
+func (r *registration) contact(uri sip.URI) *contact {
+	r.contacts = slices.DeleteFunc(r.contacts, func(c contact) bool { return c.uri.Equal(uri) })
+	r.contacts = append(r.contacts, contact{uri: uri})
+	return &r.contacts[len(r.contacts)-1]
+}
+
 // fetches says whether the REGISTER only asks for the bindings (RFC 3261 section 10.2.3).
 func (r *registration) fetches() bool { return !r.all && len(r.contacts) == 0 }
 

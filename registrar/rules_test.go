@@ -400,6 +400,8 @@ func TestSameContactTwice(t *testing.T) {
 		p.register("Contact: <sip:a@192.0.2.4>;q=0.1, <sip:%61@192.0.2.4>;q=0.2").lists("<sip:%61@192.0.2.4>;q=0.2;expires=3600")
 		p.register("Contact: <sip:a@192.0.2.4>, <sip:a@192.0.2.4>;expires=0").lists()
 		p.register("Contact: <sip:a@192.0.2.4>;expires=0, <sip:a@192.0.2.4>").lists("<sip:a@192.0.2.4>;expires=3600")
+		p.register("Contact: <sip:a@192.0.2.4;security=on>, <sip:a@192.0.2.4;security=off>", "Contact: <sip:a@192.0.2.4>;expires=600").
+			lists("<sip:a@192.0.2.4>;expires=600")
 	})
 }
 
