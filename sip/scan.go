@@ -148,7 +148,10 @@ func (s *scanner) scan(data []byte) bool {
 func (s *scanner) scanLine(i int) (next int, folded, ok bool) {
 	f, name := s.name(i)
 	if name == 0 {
-		return 0, false, s.fail(StatusBadRequest, "Bad Header Field Name", CauseHeaderName, "")
+		if _, ok = s.lineEnd(i, false); ok {
+			s.fail(StatusBadRequest, "Bad Header Field Name", CauseHeaderName, "")
+		}
+		return 0, false, false
 	}
 	if name < 0 {
 		return 0, true, true

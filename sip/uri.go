@@ -245,16 +245,13 @@ func uriParamsEnd(s string, i, maxParams int) (int, fault) {
 
 // checkURIHeaders checks headers (RFC 3261 section 25.1), without their "?".
 func checkURIHeaders(s string) fault {
-	for s != "" {
-		h, rest, more := strings.Cut(s, "&")
-		name, value, ok := strings.Cut(h, "=")
+	for more := true; more; {
+		var header string
+		header, s, more = strings.Cut(s, "&")
+		name, value, ok := strings.Cut(header, "=")
 		if !ok || name == "" || !allEscaped(name, isHeader) || !allEscaped(value, isHeader) {
 			return "bad headers in a URI"
 		}
-		if more && rest == "" {
-			return "empty header in a URI"
-		}
-		s = rest
 	}
 	return ""
 }
@@ -316,17 +313,21 @@ func (u URI) Transport() string {
 // Addr returns the address if the host is an IP address rather than a name.
 func (u URI) Addr() (netip.Addr, bool) { return hostAddr(u.Host) }
 
-// hostAddr returns the address that a host is, unmapped, if it is one. It does not allocate for names.
+// hostAddr returns the address that a host is, unmapped, if it is one.
 func hostAddr(host string) (netip.Addr, bool) {
 	if n := len(host); n > 1 && host[0] == '[' && host[n-1] == ']' {
 		host = host[1 : n-1]
 	}
-	if host == "" || strings.IndexByte(host, ':') < 0 && classes[host[len(host)-1]]&isDigit == 0 ||
-		strings.IndexByte(host, '%') >= 0 {
-		return netip.Addr{}, false
+	if a, ok := parseIPv6(host); ok {
+		return a.Unmap(), true
+	}
+	for i := 0; i < len(host); i++ {
+		if host[i] != '.' && classes[host[i]]&isDigit == 0 {
+			return netip.Addr{}, false // a name: the error of ParseAddr would be allocated
+		}
 	}
 	a, err := netip.ParseAddr(host)
-	return a.Unmap(), err == nil
+	return a, err == nil
 }
 
 // String returns the URI as text.

@@ -41,7 +41,7 @@ func equalHost(a, b string) bool {
 
 // equalURIParams: "Any uri-parameter appearing in both URIs must match. A user, ttl, or method uri-parameter appearing in only
 // one URI never matches […] A URI that includes an maddr parameter will not match a URI that contains no maddr parameter. All
-// other uri-parameters appearing in only one URI are ignored". That transport has to be in both follows from the examples.
+// other uri-parameters appearing in only one URI are ignored". That transport has to be in both is said of default values before.
 func equalURIParams(a, b Params) bool {
 	return paramsMatch(a, b, true) && paramsMatch(b, a, false)
 }
@@ -229,8 +229,12 @@ func appendUnescaped(b []byte, s string) []byte {
 }
 
 func appendAORHost(b []byte, u URI) []byte {
-	for i := 0; i < len(u.Host); i++ {
-		b = append(b, lower(u.Host[i]))
+	if a, ok := parseIPv6(strings.Trim(u.Host, "[]")); ok { // one address, many ways to write it
+		b = append(a.AppendTo(append(b, '[')), ']')
+	} else {
+		for i := 0; i < len(u.Host); i++ {
+			b = append(b, lower(u.Host[i]))
+		}
 	}
 	if u.Port != 0 {
 		b = strconv.AppendUint(append(b, ':'), uint64(u.Port), 10)

@@ -117,7 +117,8 @@ func sentProtocol(s string) (begin, end int, f fault) {
 }
 
 func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
-	r := paramReader{s: s, pos: i, left: maxParams}
+	own := 2 // received and rport do not count, for we may have put them there
+	r := paramReader{s: s, pos: i, left: maxParams + own}
 	for r.next() {
 		switch len(r.name) {
 		case 6:
@@ -138,7 +139,6 @@ func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
 			if x.receivedEnd != 0 {
 				return "two received"
 			}
-			r.left++ // received and rport do not count, for we may have put them there
 			if _, ok := hostAddr(r.value()); !ok {
 				return "bad received"
 			}
@@ -150,7 +150,6 @@ func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
 			if x.rportName != 0 {
 				return "two rports"
 			}
-			r.left++
 			x.rportName, x.rportEnd = uint16(r.nameEnd), uint16(max(r.nameEnd, r.end))
 			if r.end > r.begin {
 				var end int
@@ -161,6 +160,15 @@ func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
 		}
 	}
 	x.params, x.paramsEnd = uint16(r.first), uint16(len(s))
+	if x.receivedEnd != 0 {
+		own--
+	}
+	if x.rportName != 0 {
+		own--
+	}
+	if r.fault == "" && r.left < own {
+		return faultManyParams
+	}
 	return r.fault
 }
 

@@ -200,7 +200,7 @@ func (u URI) isWritable() bool {
 	if !hasParts(u.Scheme) {
 		return checkOpaque(u.Opaque) == ""
 	}
-	if f := checkURIHeaders(u.Headers); f != "" {
+	if u.Headers != "" && checkURIHeaders(u.Headers) != "" {
 		return false
 	}
 	if u.Params != "" {
