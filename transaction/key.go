@@ -57,16 +57,17 @@ func (h *hasher) client(branch string, m sip.Method) key {
 
 // server is the key of the server transactions that m may belong to, but for the method; and for requests of RFC 2543, but for the To
 // tag.
-func (h *hasher) server(m *sip.Message) key {
+func (h *hasher) server(m *sip.Message, via *sip.ViaParm) key {
 	var buf identity
-	return h.key(appendIdentity(buf[:0], m))
+	return h.key(appendIdentity(buf[:0], m, via))
 }
 
 // toTag is a To tag for m, the same for an INVITE and its CANCEL.
 func (h *hasher) toTag(m *sip.Message) string {
 	var buf identity
 	var sum [8]byte
-	binary.BigEndian.PutUint64(sum[:], maphash.Bytes(h.tag, appendIdentity(buf[:0], m)))
+	via := m.Via()
+	binary.BigEndian.PutUint64(sum[:], maphash.Bytes(h.tag, appendIdentity(buf[:0], m, &via)))
 	const digits = "0123456789abcdef"
 	var tag [16]byte
 	for i, c := range sum {
@@ -99,8 +100,7 @@ func hasCookie(branch string) bool { return strings.HasPrefix(branch, cookie) }
 // appendIdentity appends what a request and its retransmissions, its ACK and its CANCEL have in common by section 17.2.3: branch and
 // sent-by; without a cookie also the Request-URI, From tag, Call-ID, and number of CSeq. URIs are compared as they are written: a
 // retransmission is the same bytes, and the ACK and CANCEL of an RFC 2543 client copy them.
-func appendIdentity(b []byte, m *sip.Message) []byte {
-	via := m.Via()
+func appendIdentity(b []byte, m *sip.Message, via *sip.ViaParm) []byte {
 	b = appendPart(b, via.Branch)
 	b = binary.BigEndian.AppendUint16(b, via.Port)
 	for i := range len(via.Host) {
@@ -123,15 +123,11 @@ func appendIdentity(b []byte, m *sip.Message) []byte {
 // appendPart appends s so that it cannot be taken for the end of one part and the beginning of the next.
 func appendPart(b []byte, s string) []byte { return append(append(b, s...), 0) }
 
-// responseFlow is where the response to m goes (RFC 3261 section 18.2.2, RFC 3581 section 4): back on the connection; or to the source
+// responseFlow is where the response to a request goes, given its topmost Via and where it came from (RFC 3261 section 18.2.2, RFC 3581 section 4): back on the connection; or to the source
 // address, and there to the source port if the Via has rport, else to the port of its sent-by. A maddr is not followed: it would
 // let a request choose who gets the response.
-func responseFlow(m *sip.Message, f transport.Flow) transport.Flow {
-	if f.Protocol.Reliable() {
-		return f
-	}
-	via := m.Via()
-	if via.HasRPort {
+func responseFlow(via *sip.ViaParm, f transport.Flow) transport.Flow {
+	if f.Protocol.Reliable() || via.HasRPort {
 		return f
 	}
 	port := via.Port

@@ -85,7 +85,7 @@ func (sh *shard) expire() {
 	sh.armed = never
 	now := sh.table.now()
 	sh.wheel.turn(now)
-	for t := sh.wheel.pop(); t != nil; t = sh.wheel.pop() {
+	for t := sh.wheel.pop(now); t != nil; t = sh.wheel.pop(now) {
 		t.tx.fire(now) // gives up the lock for a while
 	}
 	if due := sh.wheel.next(); due < sh.armed && !sh.closed {
@@ -111,8 +111,8 @@ func (sh *shard) close() {
 
 // acknowledged finds the transaction that an ACK belongs to, given the key of its branch, or nil. Without magic cookie "the To tag of the ACK
 // matches the To tag of the response sent by the server transaction" (RFC 3261 section 17.2.3), and the INVITE had that tag or none.
-func (sh *shard) acknowledged(k key, m *sip.Message) *Server {
-	if hasCookie(m.Via().Branch) {
+func (sh *shard) acknowledged(k key, m *sip.Message, via *sip.ViaParm) *Server {
+	if hasCookie(via.Branch) {
 		return sh.servers[k]
 	}
 	tag := m.ToTag()
@@ -136,11 +136,11 @@ func (sh *shard) originalOf(k key) *Server {
 }
 
 // newServer adds a server transaction, which is to begin.
-func (sh *shard) newServer(k key, m *sip.Message, f transport.Flow) *Server {
-	s := &Server{shard: sh, key: k, method: keepMethod(m.Method()), flow: responseFlow(m, f)}
+func (sh *shard) newServer(k key, m *sip.Message, via *sip.ViaParm, f transport.Flow) *Server {
+	s := &Server{shard: sh, key: k, method: keepMethod(m.Method()), flow: f}
 	s.timer.tx = s
 	s.invite = s.method == sip.INVITE
-	if s.invite && !hasCookie(m.Via().Branch) {
+	if s.invite && !hasCookie(via.Branch) {
 		s.legacy = new(legacyTag)
 	}
 	if m.ToTag() == "" && s.method != sip.CANCEL {

@@ -129,7 +129,8 @@ func (t *Table) receiveResponse(m *sip.Message, f transport.Flow) {
 }
 
 func (t *Table) receiveRequest(m *sip.Message, p *transport.Packet) {
-	k := t.hash.forMethod(t.serverKey(m), m.Method())
+	via := m.Via()
+	k := t.hash.forMethod(t.serverKey(m, &via), m.Method())
 	sh := t.shardOf(m.CallID())
 	now := t.now()
 	sh.mu.Lock()
@@ -144,10 +145,10 @@ func (t *Table) receiveRequest(m *sip.Message, p *transport.Packet) {
 	case !reserve(&t.liveServers, t.cfg.MaxServer):
 		sh.refused++
 		sh.mu.Unlock()
-		t.reply(responseFlow(m, p.Flow), m, t.busy, t.ToTag(m))
+		t.reply(responseFlow(&via, p.Flow), m, t.busy, t.ToTag(m))
 		return
 	}
-	s := sh.newServer(k, m, p.Flow)
+	s := sh.newServer(k, m, &via, responseFlow(&via, p.Flow))
 	// The user must know the transaction before it hears more of it.
 	s.held = true
 	todo := s.begin(m, now)
@@ -169,14 +170,15 @@ func (t *Table) receiveRequest(m *sip.Message, p *transport.Packet) {
 
 func (t *Table) receiveACK(m *sip.Message, p *transport.Packet) {
 	sh := t.shardOf(m.CallID())
-	k := t.hash.server(m)
+	via := m.Via()
+	k := t.hash.server(m, &via)
 	now := t.now()
 	sh.mu.Lock()
 	if sh.closed {
 		sh.mu.Unlock()
 		return
 	}
-	s := sh.acknowledged(k, m)
+	s := sh.acknowledged(k, m, &via)
 	if s != nil && !s.step(ack, now).has(passUp) {
 		sh.kinds[inviteServer].Absorbed++
 		s.fire(now)
@@ -191,9 +193,10 @@ func (t *Table) receiveACK(m *sip.Message, p *transport.Packet) {
 // receiveCancel answers a CANCEL (RFC 3261 sections 9.2 and 16.10).
 func (t *Table) receiveCancel(m *sip.Message, p *transport.Packet) {
 	sh := t.shardOf(m.CallID())
-	all := t.serverKey(m)
+	via := m.Via()
+	all := t.serverKey(m, &via)
 	k := t.hash.forMethod(all, sip.CANCEL)
-	flow := responseFlow(m, p.Flow)
+	flow := responseFlow(&via, p.Flow)
 	now := t.now()
 	sh.mu.Lock()
 	if sh.closed {
@@ -215,7 +218,7 @@ func (t *Table) receiveCancel(m *sip.Message, p *transport.Packet) {
 	}
 	// There is at most one for each INVITE, so MaxServer bounds them too.
 	t.liveServers.Add(1)
-	s := sh.newServer(k, m, p.Flow)
+	s := sh.newServer(k, m, &via, flow)
 	s.own = true
 	s.begin(nil, now)
 	// "Regardless of the method of the original request, as long as the CANCEL matched an existing transaction, the UAS answers the
@@ -232,9 +235,9 @@ func (t *Table) receiveCancel(m *sip.Message, p *transport.Packet) {
 }
 
 // serverKey is the key of a request other than ACK, but for the method.
-func (t *Table) serverKey(m *sip.Message) key {
-	k := t.hash.server(m)
-	if !hasCookie(m.Via().Branch) {
+func (t *Table) serverKey(m *sip.Message, via *sip.ViaParm) key {
+	k := t.hash.server(m, via)
+	if !hasCookie(via.Branch) {
 		k = t.hash.withTag(k, m.ToTag())
 	}
 	return k

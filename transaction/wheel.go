@@ -1,19 +1,24 @@
 package transaction
 
-import "math/bits"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
-// wheel holds the timers of a shard, one for each transaction. It is a hashed hierarchical timing wheel of two levels that keeps exact deadlines:
-// a near slot is a tick of 8.4 ms and 256 of them are looked at, a far slot is as long as all near slots (2.1 s) and its timers move
-// to the near ones when its time has come. Adding and removing cost the same however many timers there are; the exact order
-// within a tick is made up for by a look at all timers of the next slot in use.
+// wheel holds the timers of a shard, one for each transaction. It is a hierarchical timing wheel that keeps exact deadlines. Time is divided
+// into ticks of 8.4 ms. Timers of the present tick are a list in the order of their deadlines; those of each of the next 255 ticks are
+// in a near slot of their own; later ones are in a far slot for each 256 ticks (2.1 s), and move to the near slots when its time has come.
+// Lists are sorted when they become present, so that adding and removing cost the same however many timers there are.
 //
 // It is not ticked: next says when it wants to be looked at.
 type wheel struct {
-	tick  int64 // the first of the near slots
-	len   int
-	lists [readySlot + 1]*timer // near slots, far slots, ready; each a ring in the order of adding
-	near  slotSet
-	far   slotSet
+	tick    int64 // the present one
+	len     int
+	lists   [present + 1]*timer // near slots, far slots, the present tick; each a ring
+	near    slotSet
+	far     slotSet
+	scratch []*timer // for sorting
 }
 
 // timer is a transaction's place in the wheel.
@@ -31,32 +36,53 @@ type expirer interface {
 }
 
 const (
-	tickBits  = 23 // of nanoseconds
-	slotBits  = 8
-	slots     = 1 << slotBits
-	readySlot = 2 * slots // what is due
+	tickBits = 23 // of nanoseconds
+	slotBits = 8
+	slots    = 1 << slotBits
+	present  = 2 * slots
 )
 
-// add puts t, which is in no wheel, in its place. now is only a hint.
+// add puts t, which is in no wheel, in its place.
 func (w *wheel) add(t *timer, due, now instant) {
 	if w.len == 0 {
 		w.tick = int64(now >> tickBits)
 	}
 	w.len++
 	t.due = due
-	w.push(t, w.place(due))
+	if slot := w.place(due); slot != present {
+		w.push(t, slot)
+		return
+	}
+	// In its order; mostly it is the last.
+	head := w.lists[present]
+	if head == nil || head.due > due {
+		w.push(t, present)
+		w.lists[present] = t
+		return
+	}
+	after := head.prev
+	for after.due > due {
+		after = after.prev
+	}
+	t.slot = present + 1
+	t.prev, t.next = after, after.next
+	after.next.prev, after.next = t, t
 }
 
 // place is where a timer belongs.
 func (w *wheel) place(due instant) int {
-	tick := max(int64(due>>tickBits), w.tick)
-	if tick-w.tick < slots {
+	tick := int64(due >> tickBits)
+	switch ahead := tick - w.tick; {
+	case ahead <= 0:
+		return present
+	case ahead < slots:
 		return int(tick % slots)
 	}
 	// What is too far away goes to the last far slot and is placed anew from there.
 	return slots + int(min(tick>>slotBits, w.tick>>slotBits+slots-1)%slots)
 }
 
+// push puts t at the end of a list.
 func (w *wheel) push(t *timer, slot int) {
 	t.slot = uint16(slot) + 1
 	head := w.lists[slot]
@@ -75,20 +101,17 @@ func (w *wheel) mark(slot int, used bool) {
 	switch {
 	case slot < slots:
 		w.near.set(slot, used)
-	case slot < readySlot:
+	case slot < present:
 		w.far.set(slot-slots, used)
 	}
 }
 
 // remove takes t out, if it is in.
 func (w *wheel) remove(t *timer) {
-	if t.slot != 0 {
-		w.len--
-		w.unlink(t)
+	if t.slot == 0 {
+		return
 	}
-}
-
-func (w *wheel) unlink(t *timer) {
+	w.len--
 	slot := int(t.slot) - 1
 	if t.next == t {
 		w.lists[slot] = nil
@@ -102,65 +125,91 @@ func (w *wheel) unlink(t *timer) {
 	t.next, t.prev, t.slot = nil, nil, 0
 }
 
-// pop takes out a timer that is due, in the order of the ticks. [wheel.turn] has made them ready.
-func (w *wheel) pop() *timer {
-	t := w.lists[readySlot]
-	if t != nil {
-		w.remove(t)
+// pop takes out the timer that is due first, if one is at the time that turn was told last.
+func (w *wheel) pop(now instant) *timer {
+	t := w.lists[present]
+	if t == nil || t.due > now {
+		return nil
 	}
+	w.remove(t)
 	return t
 }
 
-// turn makes ready what is due.
+// turn makes now the present.
 func (w *wheel) turn(now instant) {
-	if tick := int64(now >> tickBits); tick > w.tick {
-		for past, ok := w.firstNear(); ok && past < tick; past, ok = w.firstNear() {
-			w.move(int(past%slots), func(*timer) int { return readySlot })
-		}
-		first, last := w.tick>>slotBits+1, tick>>slotBits
-		w.tick = tick
-		for far := first; far <= last && far < first+slots; far++ {
-			w.move(slots+int(far%slots), func(t *timer) int {
-				if t.due <= now {
-					return readySlot
-				}
-				return w.place(t.due)
-			})
-		}
+	tick := int64(now >> tickBits)
+	if tick <= w.tick {
+		return
 	}
-	current := int(w.tick % slots)
-	w.move(current, func(t *timer) int {
-		if t.due <= now {
-			return readySlot
-		}
-		return current
-	})
+	w.scratch = w.drain(w.scratch[:0], present)
+	for past, ok := w.firstNear(); ok && past <= tick; past, ok = w.firstNear() {
+		w.scratch = w.drain(w.scratch, int(past%slots))
+	}
+	first, last := w.tick>>slotBits+1, tick>>slotBits
+	w.tick = tick
+	for far := first; far <= last && far < first+slots; far++ {
+		w.unfold(slots + int(far%slots))
+	}
+	w.sortPresent()
 }
 
-// move empties a slot into those that to says.
-func (w *wheel) move(slot int, to func(*timer) int) {
+// drain takes all timers out of a list.
+func (w *wheel) drain(to []*timer, slot int) []*timer {
+	head := w.lists[slot]
+	if head == nil {
+		return to
+	}
+	w.lists[slot] = nil
+	w.mark(slot, false)
+	to = append(to, head)
+	for t := head.next; t != head; t = t.next {
+		to = append(to, t)
+	}
+	return to
+}
+
+// unfold places the timers of a far slot whose time has come. What is of the present goes to scratch.
+func (w *wheel) unfold(slot int) {
 	head := w.lists[slot]
 	if head == nil {
 		return
 	}
-	last := head.prev
-	for t := head; ; {
-		next, done := t.next, t == last
-		if target := to(t); target != slot {
-			w.unlink(t)
-			w.push(t, target)
+	w.lists[slot] = nil
+	w.mark(slot, false)
+	for t, last := head, head.prev; ; {
+		next := t.next
+		if to := w.place(t.due); to == present {
+			w.scratch = append(w.scratch, t)
+		} else {
+			w.push(t, to)
 		}
-		if done {
+		if t == last {
 			return
 		}
 		t = next
 	}
 }
 
-// next returns when turn has something to do: the earliest deadline, or earlier when far timers have to move; never if there is no timer.
+// sortPresent makes the present of what is in scratch. Timers of one deadline stay in the order in which they were added.
+func (w *wheel) sortPresent() {
+	byDue := func(a, b *timer) int { return cmp.Compare(a.due, b.due) }
+	if !slices.IsSortedFunc(w.scratch, byDue) {
+		slices.SortStableFunc(w.scratch, byDue)
+	}
+	for _, t := range w.scratch {
+		w.push(t, present)
+	}
+	clear(w.scratch)
+	if cap(w.scratch) > 1<<12 {
+		w.scratch = nil
+	}
+}
+
+// next returns when the wheel has to be looked at: at the earliest deadline, or earlier when far timers have to move; never if there is no
+// timer.
 func (w *wheel) next() instant {
-	if w.lists[readySlot] != nil {
-		return 0
+	if t := w.lists[present]; t != nil {
+		return t.due
 	}
 	at := never
 	if tick, ok := w.firstNear(); ok {
@@ -178,7 +227,7 @@ func (w *wheel) next() instant {
 }
 
 // firstNear returns the tick of the first near slot in use.
-func (w *wheel) firstNear() (tick int64, ok bool) { return w.near.first(w.tick) }
+func (w *wheel) firstNear() (tick int64, ok bool) { return w.near.first(w.tick + 1) }
 
 // firstFar returns the number of the first far slot in use: its first tick, divided by slots.
 func (w *wheel) firstFar() (far int64, ok bool) { return w.far.first(w.tick>>slotBits + 1) }

@@ -12,7 +12,7 @@ import (
 // popAll turns w to now and takes out what is due.
 func popAll(w *wheel, now instant) (due []*timer) {
 	w.turn(now)
-	for t := w.pop(); t != nil; t = w.pop() {
+	for t := w.pop(now); t != nil; t = w.pop(now) {
 		due = append(due, t)
 	}
 	return due
