@@ -19,6 +19,8 @@ type bench struct {
 	net   *siptest.Network
 	host  *siptest.Host
 	proxy *proxy
+
+	sender *siptest.Host // of the torture tests
 }
 
 // runBench runs f in virtual time, then waits for everything to end and checks that the server has kept nothing but
