@@ -58,7 +58,7 @@ func (b *bench) serve(name, addr string, route routing.HandlerFunc, tune ...func
 // serveAt starts a server on a host.
 func (b *bench) serveAt(h *siptest.Host, route routing.HandlerFunc, listen []string, tune ...func(*routing.Server)) *routing.Server {
 	b.Helper()
-	s := &routing.Server{Handler: route, Transport: transport.Config{Network: h}}
+	s := &routing.Server{Handler: route, Transport: transport.Config{Network: h}, Resolver: names{}}
 	for _, tune := range tune {
 		tune(s)
 	}

@@ -27,7 +27,25 @@ func TestProvisionalResponsesAreRelayed(t *testing.T) {
 		}
 		call.Ack()
 		call.Bye().WantStatus(200)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> bob     INVITE
+			0.010  bob    -> proxy   100 (INVITE)
+			0.010  bob    -> proxy   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			1.010  bob    -> proxy   183 (INVITE)
+			1.010  bob    -> proxy   181 (INVITE)
+			1.010  bob    -> proxy   199 (INVITE)
+			1.015  proxy  -> alice   183 (INVITE)
+			1.015  proxy  -> alice   181 (INVITE)
+			1.015  proxy  -> alice   199 (INVITE)
+			2.010  bob    -> proxy   180 (INVITE)
+			2.010  bob    -> proxy   200 (INVITE)
+			2.015  proxy  -> alice   180 (INVITE)
+			2.015  proxy  -> alice   200 (INVITE)
+			2.020  alice  -> bob     ACK
+			2.020  alice  -> bob     BYE
+			2.025  bob    -> alice   200 (BYE)`)
 	})
 }
 
@@ -517,7 +535,7 @@ func Test2xxAfter6xxWins(t *testing.T) {
 func TestFailureIsRepeatedUntilACK(t *testing.T) {
 	runNetwork(t, siptest.Options{}, func(b *bench) {
 		b.serve("proxy", "10.0.0.1", relayTo(bobsURI))
-		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
+		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3", siptest.PhoneOptions{T1: 600 * time.Millisecond})
 		b.net.SetLink(alice.Host(), b.proxy, siptest.Link{Drop: siptest.DropFirst(2, "ACK")})
 		b.net.SetLink(b.proxy, bob.Host(), siptest.Link{Drop: siptest.DropFirst(1, "ACK")})
 		bob.On(sip.INVITE, siptest.Respond(486))
@@ -530,10 +548,10 @@ func TestFailureIsRepeatedUntilACK(t *testing.T) {
 			0.015  proxy  -x bob     ACK
 			0.015  proxy  -> alice   486 (INVITE)
 			0.020  alice  -x proxy   ACK
-			0.510  bob    -> proxy   486 (INVITE)
 			0.515  proxy  -> alice   486 (INVITE)
-			0.515  proxy  -> bob     ACK
 			0.520  alice  -x proxy   ACK
+			0.610  bob    -> proxy   486 (INVITE)
+			0.615  proxy  -> bob     ACK
 			1.515  proxy  -> alice   486 (INVITE)
 			1.520  alice  -> proxy   ACK`)
 	})
