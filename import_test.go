@@ -56,6 +56,7 @@ var importRules = []importRule{
 		Why: "stores depend on what they store, never on the proxy core or on tests"},
 	{Path: "siptest", Local: []string{anything}, Other: []string{anything}},
 	{Path: "sipgobridge", Local: []string{anything}, Other: []string{anything}},
+	{Path: "hostile", Local: []string{anything}, Other: []string{anything}},
 	{Path: "examples/...", Local: []string{anything}, Other: []string{anything}},
 	{Path: "benchmarks", Local: []string{anything}, Other: []string{anything}},
 	{Path: "interop", Local: []string{anything}, Other: []string{anything}},

@@ -36,7 +36,8 @@ type Binding struct {
 	Path string
 	// UserAgent is the REGISTER's User-Agent, cut to a length fit for a list of devices.
 	UserAgent string
-	// Flow is the flow on which the REGISTER came: the way back to a contact behind a NAT, and to the first hop of Path.
+	// Flow is the flow on which the REGISTER came, if it is the way to the contact: for one behind a NAT, for one on the host that
+	// the REGISTER came from, and to the first hop of Path. It is zero where Contact itself tells the way.
 	Flow transport.Flow
 	// Received is where the first of several hops saw the client, as it wrote into the received and rport parameters of the
 	// client's Via; invalid if there was but one hop, which is Flow.Remote, or if it did not say. It is worth what the hops are.

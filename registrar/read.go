@@ -81,7 +81,6 @@ func (r *Registrar) readContacts(reg *registration, req *sip.Message, from trans
 		CSeq:       reg.cseq,
 		Path:       reg.path,
 		UserAgent:  cut(req.Get(sip.UserAgent), maxUserAgent),
-		Flow:       from,
 		Received:   received(req),
 		Registered: reg.now,
 	}
@@ -100,6 +99,7 @@ func (r *Registrar) readContacts(reg *registration, req *sip.Message, from trans
 		}
 		c := reg.contact(addr.URI)
 		c.Binding = base
+		c.Flow = wayTo(addr.URI, req, from, &base)
 		if refused := r.readContact(c, reg.aor, addr, header, given); refused != nil {
 			return refused
 		}

@@ -17,10 +17,12 @@ type branch struct {
 	target *Target // nil once it has ended
 
 	client       *transaction.Client
+	onward       *onward // where the copy may go if nobody answers
 	cancelReason string
-	cancelWanted bool // cancelled before the client transaction was there
+	cancelled    bool // with cancelReason; the client transaction may not be there yet
 	heard        bool // something came back
 	ended        bool // its outcome is known
+	timed        bool // its timers were started
 	timers       [2]*time.Timer
 }
 
@@ -30,9 +32,16 @@ var _ transaction.ClientUser = (*branch)(nil)
 // the reader that it came in on.
 func (b *branch) Response(c *transaction.Client, m *sip.Message, f transport.Flow) {
 	rc := b.rc
+	if !hasSecondVia(m) {
+		rc.server.counters.strayResponses.Add(1)
+		if m.Status() >= 200 { // the transaction has ended by it, so the branch does
+			b.fail(sip.StatusBadGateway, errNoVia)
+		}
+		return
+	}
 	rc.mu.Lock()
 	b.client = c
-	b.heard = true
+	b.heard, b.onward = true, nil
 	posted := b.post(m.Status(), m, nil)
 	rc.mu.Unlock()
 	if !posted {
@@ -40,8 +49,25 @@ func (b *branch) Response(c *transaction.Client, m *sip.Message, f transport.Flo
 	}
 }
 
+var errNoVia = errors.New("routing: response without the Via of the caller")
+
+// hasSecondVia: "If no Via header field values remain in the response, the
+// response was meant for this element and MUST NOT be forwarded" (16.7 step 3).
+func hasSecondVia(m *sip.Message) bool {
+	n := 0
+	for range m.Values(sip.Via) {
+		if n++; n == 2 {
+			return true
+		}
+	}
+	return false
+}
+
 // Failed takes the end without a final response.
 func (b *branch) Failed(c *transaction.Client, err error) {
+	if b.goOn() {
+		return
+	}
 	if errors.Is(err, transaction.ErrTimeout) {
 		b.fail(sip.StatusRequestTimeout, ErrTimeout)
 		return
@@ -67,6 +93,43 @@ func (b *branch) TimerC(*transaction.Client) { b.rc.giveUp(b, reasonTimeout) }
 // Ended is nothing to us: what a branch holds went with its outcome.
 func (b *branch) Ended(*transaction.Client) {}
 
+// onward is what a branch needs to go on to the next address of its target's
+// name: "If the client transaction reports failure to send the request or a
+// timeout from its state machine, the proxy continues to the next address in
+// that ordered set" (16.6 step 7).
+type onward struct {
+	request *Request
+	way     way
+}
+
+// keepWay keeps what is left of the way for as long as nobody has answered.
+func (b *branch) keepWay(r *Request, w way) {
+	b.rc.mu.Lock()
+	defer b.rc.mu.Unlock()
+	if !b.heard && !b.ended {
+		b.onward = &onward{r, w}
+	}
+}
+
+// goOn sends the copy to the next address, if there is one.
+func (b *branch) goOn() bool {
+	rc := b.rc
+	rc.mu.Lock()
+	next := b.onward
+	b.onward = nil
+	if b.ended || b.cancelled || next == nil {
+		rc.mu.Unlock()
+		return false
+	}
+	b.client = nil
+	rc.mu.Unlock()
+	return rc.server.start(func() {
+		if err := next.request.sendOn(&rc.ctx, b, &next.way); err != nil {
+			b.fail(sip.StatusServiceUnavailable, unreachable(err))
+		}
+	})
+}
+
 // outcome is what the handler gets to see of the branch; under the lock.
 func (b *branch) outcome(status int, m *sip.Message, err error) Response {
 	out := Response{Status: status, Message: m, Err: err, done: status/100 == 2 || status >= 600}
@@ -86,8 +149,8 @@ func (b *branch) begin(out outbound, r *Request) error {
 	rc.server.counters.requestsForwarded.Add(1)
 	rc.mu.Lock()
 	b.client = c
-	cancelNow := b.cancelWanted
-	if !b.ended {
+	cancelNow := b.cancelled
+	if !b.ended && !b.timed {
 		b.startTimers()
 	}
 	rc.mu.Unlock()
@@ -105,9 +168,7 @@ func (b *branch) cancel(reason string) {
 	}
 	b.rc.mu.Lock()
 	c := b.client
-	if c == nil {
-		b.cancelWanted, b.cancelReason = true, reason
-	}
+	b.cancelled, b.cancelReason = true, reason
 	b.rc.mu.Unlock()
 	if c != nil {
 		c.Cancel(reason)
@@ -116,6 +177,7 @@ func (b *branch) cancel(reason string) {
 
 // startTimers starts the target's own time limits; under the lock.
 func (b *branch) startTimers() {
+	b.timed = true
 	if b.target.Timeout == 0 && b.target.NoAnswer == 0 {
 		return
 	}

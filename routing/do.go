@@ -26,7 +26,11 @@ func (s *Server) Do(ctx context.Context, req *sip.Request, t Target) Response {
 		return Response{Status: sip.StatusServerInternalError, Target: t, Err: err}
 	}
 	r := &Request{Message: m, server: s, own: true, uri: m.RequestURI(), outgoing: -1}
-	out, err := r.prepare(ctx, &t, 0)
+	w, err := r.findWay(ctx, &t, 0)
+	var out outbound
+	if err == nil {
+		out, err = r.prepare(ctx, &w)
+	}
 	if err == nil && m.Method() == sip.ACK {
 		err = s.layer.Send(out.flow, out.text)
 	}

@@ -40,6 +40,8 @@ func (r systemResolver) Resolve(ctx context.Context, uri sip.URI) ([]transport.H
 	return hops, nil
 }
 
+var errNoHop = errors.New("every next hop was tried")
+
 var errScheme = errors.New("no SIP URI, and no next hop is given")
 
 // protocolOf is the protocol that a URI asks for.
@@ -85,82 +87,6 @@ func literalHop(u *sip.URI) (transport.Hop, bool, error) {
 		return transport.Hop{}, false, nil
 	}
 	return transport.Hop{Protocol: protocol, Addr: netip.AddrPortFrom(addr.Unmap(), portOf(u, protocol))}, true, nil
-}
-
-// nextURI is the URI that decides where a copy is sent (16.6 step 7).
-func (t *Target) nextURI(uri, route *sip.URI) *sip.URI {
-	switch {
-	case !t.NextHop.IsZero():
-		return &t.NextHop
-	case !route.IsZero():
-		return route
-	}
-	return uri
-}
-
-// mayBlock reports whether finding the way out may take time: a name to look
-// up, a connection to open.
-func (r *Request) mayBlock(t *Target) bool {
-	if !t.Flow.IsZero() {
-		return false
-	}
-	uri := t.URI
-	if uri.IsZero() {
-		uri = r.uri
-	}
-	route, _, err := r.firstRoute(t)
-	if err != nil {
-		return false
-	}
-	hop, ok, err := literalHop(t.nextURI(&uri, &route))
-	return err == nil && (!ok || hop.Protocol.Reliable())
-}
-
-// wayOut finds the flow for a copy: the target's own, or one to the next hop.
-// Several addresses of a name are tried until one takes a connection. The copy
-// leaves from the listener that a doubled Record-Route names, else from the
-// one that the request came to, if it fits.
-func (r *Request) wayOut(ctx context.Context, t *Target, uri, route *sip.URI) (transport.Flow, error) {
-	if !t.Flow.IsZero() {
-		return t.Flow, nil
-	}
-	local := r.flow.Local
-	if id := r.server.identity.load(); r.outgoing >= 0 && r.outgoing < len(id.places) {
-		local = id.places[r.outgoing].listener.Addr
-	}
-	next := t.nextURI(uri, route)
-	hop, ok, err := literalHop(next)
-	if err != nil {
-		return transport.Flow{}, err
-	}
-	if ok {
-		return r.connect(ctx, hop, local)
-	}
-	r.detach()
-	hops, err := r.server.Resolver.Resolve(ctx, *next)
-	if err != nil {
-		return transport.Flow{}, err
-	}
-	err = fmt.Errorf("%s has no address", next.Host)
-	for _, hop := range hops {
-		var f transport.Flow
-		if f, err = r.connect(ctx, hop, local); err == nil {
-			return f, nil
-		}
-	}
-	return transport.Flow{}, err
-}
-
-// connect returns a flow to hop. If a connection has to be opened for it, it
-// leaves the reader first.
-func (r *Request) connect(ctx context.Context, hop transport.Hop, local netip.AddrPort) (transport.Flow, error) {
-	if hop.Protocol.Reliable() {
-		if f, err := r.server.layer.Connect(r.server.noTime, hop, local); err == nil {
-			return f, nil // there is one already, which needs no waiting
-		}
-		r.detach()
-	}
-	return r.server.layer.Connect(ctx, hop, local)
 }
 
 // responseHop is where a response goes whose flow is gone: received, or the

@@ -21,8 +21,9 @@ type identity struct {
 type identitySnapshot struct {
 	// places are the listeners by number; a stateless branch names them so.
 	places []place
-	// hosts are all our hosts, lower case, IPv6 without brackets.
-	hosts map[string]bool
+	// names are the configured and advertised host names, lower case. A name
+	// without a port leads to any listener; a configured one with any port of ours.
+	names map[string]nameKind
 	// ports are all our ports.
 	ports map[uint16]bool
 	// exact are the listeners' own and advertised sent-by values.
@@ -41,6 +42,13 @@ type place struct {
 	contact  string // "sip:192.0.2.1:5060"
 }
 
+type nameKind uint8
+
+const (
+	advertisedName nameKind = iota + 1
+	configuredName
+)
+
 type sentBy struct {
 	host string
 	port uint16
@@ -55,10 +63,10 @@ func (id *identity) load() *identitySnapshot {
 
 // set makes a new snapshot of the listeners and the configured names.
 func (id *identity) set(listeners []transport.Listener, names []string) {
-	s := &identitySnapshot{hosts: map[string]bool{}, ports: map[uint16]bool{}, exact: map[sentBy]bool{},
+	s := &identitySnapshot{names: map[string]nameKind{}, ports: map[uint16]bool{}, exact: map[sentBy]bool{},
 		bound: map[transport.Hop]int{}}
 	for _, name := range names {
-		s.hosts[normalHost(name)] = true
+		s.names[normalHost(name)] = configuredName
 	}
 	for i, l := range listeners {
 		p := newPlace(l)
@@ -67,7 +75,10 @@ func (id *identity) set(listeners []transport.Listener, names []string) {
 		s.places = append(s.places, p)
 		own := sentBy{normalHost(l.Addr.Addr().String()), l.Addr.Port()}
 		for _, sb := range []sentBy{own, p.sentBy} {
-			s.hosts[sb.host], s.ports[sb.port], s.exact[sb] = true, true, true
+			s.ports[sb.port], s.exact[sb] = true, true
+		}
+		if host := p.sentBy.host; s.names[host] == 0 && !isAddress(host) {
+			s.names[host] = advertisedName
 		}
 	}
 	id.snapshot.Store(s)
@@ -129,8 +140,8 @@ func normalHost(h string) string {
 	return strings.ToLower(h)
 }
 
-// isLocal reports whether u points to this server: one of our hosts, at a
-// port of ours or at none.
+// isLocal reports whether u points to this server: a listener's own or
+// advertised address, or one of our names.
 func (s *identitySnapshot) isLocal(u *sip.URI) bool {
 	if !u.IsSIP() {
 		return false
@@ -140,18 +151,19 @@ func (s *identitySnapshot) isLocal(u *sip.URI) bool {
 
 func (s *identitySnapshot) isLocalHost(host string, port uint16) bool {
 	h := host
-	if !s.hosts[h] { // most URIs are spelled as we spell them
-		if h = normalHost(host); !s.hosts[h] {
-			return false
-		}
+	if s.names[h] == 0 && !s.exact[sentBy{h, port}] { // most URIs are spelled as we spell them
+		h = normalHost(host)
 	}
+	kind := s.names[h]
 	if port != 0 {
-		return s.ports[port]
+		return s.exact[sentBy{h, port}] || kind == configuredName && s.ports[port]
 	}
-	if _, err := netip.ParseAddr(h); err != nil {
-		return true // a name without a port may lead to any port of ours
-	}
-	return s.ports[5060] || s.ports[5061]
+	return kind != 0 || s.exact[sentBy{h, 5060}] || s.exact[sentBy{h, 5061}]
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // viaPort is the port of a sent-by without one (RFC 3261 18.1.1).

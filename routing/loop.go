@@ -28,7 +28,8 @@ func (r *Request) branchID(in *place) string {
 }
 
 // loopHash covers what decides about the routing of the request as it came:
-// RFC 5393 4.2.1 names these, and leaves out the topmost Via.
+// RFC 5393 4.2.1 names these, and leaves out the topmost Via. The socket is
+// added, as an maddr may lead from one of ours to another (16.4).
 func (r *Request) loopHash() uint64 {
 	if r.loopKey != 0 {
 		return r.loopKey
@@ -47,6 +48,8 @@ func (r *Request) loopHash() uint64 {
 	h.WriteString(m.CallID())
 	sep()
 	h.Write(strconv.AppendUint(a[:0], uint64(m.CSeq().Number), 10))
+	h.WriteByte(byte(r.flow.Protocol))
+	h.Write(strconv.AppendUint(a[:0], uint64(r.flow.Local.Port()), 10))
 	for _, name := range [...]string{sip.Route, sip.ProxyRequire, sip.ProxyAuthorization} {
 		sep()
 		for v := range m.Lines(name) {

@@ -23,6 +23,7 @@ type Request struct {
 
 	uri         sip.URI  // where the request goes: the Request-URI after 16.4
 	uriChanged  bool     // by 16.4
+	undone      sip.URI  // our own Route value that a strict router sent as Request-URI
 	ownRoutes   int      // topmost Route values that name us
 	routes      []string // what remains of Route, if not just the rest; see preprocess
 	routesFixed bool

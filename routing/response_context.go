@@ -341,7 +341,7 @@ func (rc *responseContext) endBranch(b *branch, out Response) {
 		rc.branches = slices.Delete(rc.branches, i, i+1)
 	}
 	g := b.group
-	b.group, b.target = nil, nil // a waiting transaction keeps b alive
+	b.group, b.target, b.onward = nil, nil, nil // a waiting transaction keeps b alive
 	if g != nil && g.ended(out) {
 		rc.later(action{do: doWake, group: g})
 	}

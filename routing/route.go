@@ -19,12 +19,35 @@ func (r *Request) preprocess() {
 		r.undoStrictRoute(id)
 		r.removeOwnRoutes(id)
 	}
-	if maddr, ok := r.uri.Params.Get("maddr"); ok && id.isLocalHost(maddr, r.uri.Port) {
-		// "the proxy MUST strip the maddr and any non-default port or transport parameter"
-		r.uri.Params = r.uri.Params.Without("maddr").Without("transport")
-		r.uri.Port = 0
-		r.uriChanged = true
+	r.stripMaddr(id)
+}
+
+// stripMaddr: "If the Request-URI has a maddr parameter with a value the proxy
+// is responsible for, and the request was received using the port and transport
+// indicated (explicitly or by default) in the Request-URI, the proxy MUST strip
+// the maddr and any non-default port or transport parameter".
+func (r *Request) stripMaddr(id *identitySnapshot) {
+	maddr, ok := r.uri.Params.Get("maddr")
+	if !ok {
+		return
 	}
+	protocol, err := protocolOf(&r.uri)
+	port := portOf(&r.uri, protocol)
+	if err != nil || protocol != r.flow.Protocol || !id.isLocalHost(maddr, port) || !r.cameTo(id, port) {
+		return
+	}
+	r.uri.Params = r.uri.Params.Without("maddr").Without("transport")
+	if port != protocol.DefaultPort() {
+		r.uri.Port = 0
+	}
+	r.uriChanged = true
+}
+
+// cameTo reports whether the listener that the request came to has the port,
+// itself or as it is advertised.
+func (r *Request) cameTo(id *identitySnapshot, port uint16) bool {
+	i := id.placeOfFlow(r.flow, r.server.layer.ListenerFor)
+	return i >= 0 && (id.places[i].sentBy.port == port || id.places[i].listener.Addr.Port() == port)
 }
 
 // undoStrictRoute: "If the Request-URI of the request contains a value this
@@ -44,6 +67,7 @@ func (r *Request) undoStrictRoute(id *identitySnapshot) {
 	if len(routes) == 0 {
 		return
 	}
+	r.undone = r.uri
 	r.uri, r.uriChanged = last, true
 	r.routes, r.routesFixed = routes[:len(routes)-1], true
 	r.ownRoutes++ // a strict router followed our Record-Route
@@ -53,16 +77,20 @@ func (r *Request) undoStrictRoute(id *identitySnapshot) {
 // this proxy, the proxy MUST remove that value from the request." The second
 // value of a doubled Record-Route goes with it and names the socket to leave from.
 func (r *Request) removeOwnRoutes(id *identitySnapshot) {
+	seen, removed := 0, 0
 	double := false
-	removed := 0
+	if !r.undone.IsZero() {
+		seen, double = 1, r.undone.Params.Has(doubleRoute)
+	}
 	for a, err := range r.routeValues() {
-		if err != nil || !id.isLocal(&a.URI) || removed == 1 && !double || removed == 2 {
+		if err != nil || !id.isLocal(&a.URI) || seen == 1 && !double || seen == 2 {
 			break
 		}
-		if removed == 1 {
+		if seen == 1 {
 			r.outgoing = id.placeFor(&a.URI)
 		}
 		double = a.URI.Params.Has(doubleRoute)
+		seen++
 		removed++
 	}
 	if r.routesFixed {

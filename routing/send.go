@@ -55,20 +55,37 @@ func (rc *responseContext) branchCount() (pending, started int) {
 // send makes the branch's copy and sends it. Every failure becomes the
 // branch's outcome.
 func (r *Request) send(ctx context.Context, b *branch, t *Target, breadth int) {
-	out, err := r.prepare(ctx, t, breadth)
+	w, err := r.findWay(ctx, t, breadth)
 	if err == nil {
-		err = b.begin(out, r)
+		err = r.sendOn(ctx, b, &w)
 	}
 	if errors.Is(err, transport.ErrFlowGone) && !t.Flow.IsZero() {
 		// The phone's connection is gone; perhaps its contact can be connected to.
 		again := *t
 		again.Flow = transport.Flow{}
-		if out, err = r.prepare(ctx, &again, breadth); err == nil {
-			err = b.begin(out, r)
+		if w, err = r.findWay(ctx, &again, breadth); err == nil {
+			err = r.sendOn(ctx, b, &w)
 		}
 	}
 	if err != nil {
 		b.fail(sip.StatusServiceUnavailable, unreachable(err))
+	}
+}
+
+// sendOn sends the branch's copy to the first next hop that takes it. What is
+// left of the way is kept for the case that nobody answers.
+func (r *Request) sendOn(ctx context.Context, b *branch, w *way) error {
+	for {
+		out, err := r.prepare(ctx, w)
+		if err == nil {
+			if w.left() {
+				b.keepWay(r, *w)
+			}
+			err = b.begin(out, r)
+		}
+		if err == nil || !w.left() {
+			return err
+		}
 	}
 }
 
@@ -79,56 +96,27 @@ type outbound struct {
 	text   []byte
 }
 
-// prepare finds the way out for a target and writes the copy for it.
-func (r *Request) prepare(ctx context.Context, t *Target, breadth int) (outbound, error) {
-	uri := r.uri
-	if !t.URI.IsZero() {
-		uri = t.URI
-	}
-	route, strict, err := r.firstRoute(t)
+// prepare takes the next hops off the way until one can be sent to, and writes
+// the copy for it.
+func (r *Request) prepare(ctx context.Context, w *way) (outbound, error) {
+	flow, err := r.wayOut(ctx, w)
 	if err != nil {
 		return outbound{}, err
 	}
-	flow, err := r.wayOut(ctx, t, &uri, &route)
-	if err != nil {
-		return outbound{}, err
-	}
-	if strict {
-		route.Params = "" // a strict router gets its own URI as Request-URI
-	}
-	out, err := r.write(t, flow, &uri, &route, strict, breadth)
-	if err != nil || !r.tooLarge(t, &out) {
+	out, err := r.write(w, flow)
+	if err != nil || !r.tooLarge(w, &out) {
 		return out, err
 	}
 	if tcp, ok := r.tryTCP(ctx, flow); ok {
-		return r.write(t, tcp, &uri, &route, strict, breadth)
+		return r.write(w, tcp)
 	}
 	return out, nil
 }
 
-// firstRoute returns the URI of the topmost Route value that the copy will
-// have, or the zero URI; strict says that it is a strict router (no lr).
-func (r *Request) firstRoute(t *Target) (route sip.URI, strict bool, err error) {
-	var first sip.NameAddr
-	if t.Route != "" {
-		for element := range sip.Elements(t.Route) {
-			if first, err = sip.ParseNameAddr(element); err != nil {
-				return route, false, fmt.Errorf("target's route: %w", err)
-			}
-			break
-		}
-	} else {
-		var ok bool
-		if first, ok = r.nextRoute(); !ok {
-			return sip.URI{}, false, nil
-		}
-	}
-	return first.URI, !first.URI.Params.Has("lr"), nil
-}
-
 // write makes the copy that leaves on flow (RFC 3261 16.6): the engine's
 // changes first, then the handler's.
-func (r *Request) write(t *Target, flow transport.Flow, uri, route *sip.URI, strict bool, breadth int) (outbound, error) {
+func (r *Request) write(w *way, flow transport.Flow) (outbound, error) {
+	t := w.target
 	s := r.server
 	_, out := s.placeOf(flow)
 	in := out
@@ -144,12 +132,12 @@ func (r *Request) write(t *Target, flow transport.Flow, uri, route *sip.URI, str
 		p.Prepend(sip.Route, t.Route)
 	}
 	switch {
-	case strict: // 16.6 step 6
-		p.Add(sip.Route, "<"+uri.String()+">")
+	case w.strict: // 16.6 step 6
+		p.Add(sip.Route, "<"+w.uri.String()+">")
 		p.RemoveFirst(sip.Route)
-		p.SetRequestURI(*route)
+		p.SetRequestURI(requestURI(w.route))
 	case !t.URI.IsZero() || r.uriChanged:
-		p.SetRequestURI(*uri)
+		p.SetRequestURI(requestURI(w.uri))
 	}
 	if r.recordRoute {
 		recordRoutes(&p, in, out)
@@ -160,7 +148,7 @@ func (r *Request) write(t *Target, flow transport.Flow, uri, route *sip.URI, str
 	} else {
 		p.Prepend(sip.Via, out.via+branch)
 		p.Set(sip.MaxForwards, r.forwardsLeft())
-		p.Set(sip.MaxBreadth, strconv.Itoa(breadth))
+		p.Set(sip.MaxBreadth, strconv.Itoa(w.breadth))
 	}
 	p.Append(&r.edit)
 	if t.Edit != nil {
@@ -172,6 +160,13 @@ func (r *Request) write(t *Target, flow transport.Flow, uri, route *sip.URI, str
 	}
 	text := sip.AppendMessage(make([]byte, 0, len(r.Message.Text())+patchRoom), r.Message, &p)
 	return outbound{flow, branch, text}, nil
+}
+
+// requestURI is u as it may stand in a request line: without method parameter
+// and headers (RFC 3261 19.1.1).
+func requestURI(u sip.URI) sip.URI {
+	u.Params, u.Headers = u.Params.Without("method"), ""
+	return u
 }
 
 // patchRoom is what the engine adds to a copy, and a little for edits.
@@ -188,9 +183,9 @@ func (r *Request) forwardsLeft() string {
 // larger than 1300 bytes and the path MTU is unknown, the request MUST be sent
 // using an RFC 2914 congestion controlled transport protocol, such as TCP"
 // (18.1.1). A target's own flow stays: its phone may be reachable on no other.
-func (r *Request) tooLarge(t *Target, out *outbound) bool {
+func (r *Request) tooLarge(w *way, out *outbound) bool {
 	limit := defaultInt(r.server.UDPLimit, DefaultUDPLimit)
-	return out.flow.Protocol == transport.UDP && limit > 0 && len(out.text) > limit && t.Flow.IsZero()
+	return out.flow.Protocol == transport.UDP && limit > 0 && len(out.text) > limit && w.target.Flow.IsZero()
 }
 
 // tryTCP connects to where flow leads, unless that was refused lately.

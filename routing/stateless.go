@@ -33,7 +33,11 @@ func (r *Request) relayWithoutTransaction(targets []Target) error {
 	if refusal != 0 {
 		return Status(refusal)
 	}
-	out, err := r.prepare(r.ctx, &t, breadth)
+	w, err := r.findWay(r.ctx, &t, breadth)
+	var out outbound
+	if err == nil {
+		out, err = r.prepare(r.ctx, &w)
+	}
 	if err == nil {
 		err = r.server.layer.Send(out.flow, out.text)
 	}

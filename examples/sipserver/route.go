@@ -103,8 +103,8 @@ func (p *proxy) absent(u sip.URI) routing.Status {
 
 // toOthers relays to other domains what our own users ask for.
 func (p *proxy) toOthers(r *routing.Request) error {
-	if p.server.IsLocal(r.URI()) {
-		return routing.Status(sip.StatusNotFound) // us, but no domain that we serve
+	if p.server.IsLocal(r.URI()) || !r.URI().IsSIP() {
+		return routing.Status(sip.StatusNotFound) // no domain that we serve; no gateway for numbers and services
 	}
 	if !p.isOurs(r.Message.From().URI) {
 		return routing.Status(sip.StatusForbidden) // we are no open relay
