@@ -118,9 +118,19 @@ func (r *recorder) nothing() {
 	}
 }
 
-// goroutines returns the stacks of those that run code of this package.
-func goroutines() []string {
-	buf := make([]byte, 8<<20)
+// goroutines returns the stacks of those that run code of this package, given that they had the time to return from it.
+func goroutines() (left []string) {
+	for range 1000 {
+		if left = stacks(); len(left) == 0 {
+			break
+		}
+		runtime.Gosched()
+	}
+	return left
+}
+
+func stacks() []string {
+	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	var ours []string
 	for _, g := range strings.Split(string(buf), "\n\n") {
