@@ -228,6 +228,11 @@ func (a NameAddr) AppendTo(b []byte) []byte {
 	return b
 }
 
+// isWritable reports whether a can be written so that nothing in it becomes a line of its own.
+func (a NameAddr) isWritable() bool {
+	return a.URI.isWritable() && isWritable(string(a.Params)) && (a.Tag == "" || isTokenString(a.Tag))
+}
+
 // Clone returns a copy of a that does not keep the message's text alive.
 func (a NameAddr) Clone() NameAddr {
 	a.Display = strings.Clone(a.Display)

@@ -45,14 +45,26 @@ func (r *Request) Add(name, value string) { r.fields.add(name, value, isRequestF
 // SetBody sets the body and its Content-Type.
 func (r *Request) SetBody(contentType, body string) { r.fields.setBody(contentType, body) }
 
-// Err returns the first refusal of a setter, as [Patch.Err] does.
-func (r *Request) Err() error { return r.fields.err }
+// Err returns the first refusal of a setter, as [Patch.Err] does, or what is wrong with the struct's fields.
+func (r *Request) Err() error {
+	switch {
+	case r.fields.err != nil:
+		return r.fields.err
+	case !isTokenString(string(r.Method)):
+		return ErrStartLine
+	case !r.URI.isWritable() || r.URI.Headers != "":
+		return ErrURI
+	case !r.From.isWritable() || !r.To.isWritable() || !isCallID(r.CallID) || !isWritable(r.CallID) || r.CSeq > maxSequence:
+		return ErrHeaderValue
+	}
+	return nil
+}
 
 // isRequestField reports whether the field is one of the struct.
 func isRequestField(f field) bool { return fieldFrom <= f && f <= fieldCSeq }
 
 // Message returns the request as a message. It may have no Via, which the one who sends it puts there. The error is that of
-// [Request.Err], or a [*ParseError] if something in the struct cannot be written.
+// [Request.Err], or a [*ParseError] for what [Parse] refuses.
 func (r *Request) Message() (*Message, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
@@ -66,7 +78,7 @@ func (r *Request) Message() (*Message, error) {
 	return m, nil
 }
 
-// AppendTo appends the request to dst as it is; that it can be read is checked by Message.
+// AppendTo appends the request to dst. There must be no [Request.Err].
 func (r *Request) AppendTo(dst []byte) []byte {
 	dst = append(append(dst, r.Method...), ' ')
 	dst = append(r.URI.AppendTo(dst), " SIP/2.0\r\n"...)

@@ -143,12 +143,15 @@ func (s *scanner) readCSeq(v string) {
 	}
 }
 
+// maxSequence is the largest number in CSeq.
+const maxSequence = 1<<31 - 1
+
 func parseCSeq(v string) (uint32, string, bool) {
 	i := 0
 	for i < len(v) && classes[v[i]]&isDigit != 0 {
 		i++
 	}
-	number, ok := parseUint(v[:i], 1<<31-1)
+	number, ok := parseUint(v[:i], maxSequence)
 	method := v[skipSpace(v, i):]
 	return uint32(number), method, ok && len(method) < len(v)-i && isTokenString(method)
 }

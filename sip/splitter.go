@@ -63,7 +63,7 @@ func (s *Splitter) head(buf []byte) error {
 		if lf < 0 {
 			end = len(buf)
 		}
-		if s.lines == 0 && !isStartLine(buf[s.at:end]) {
+		if s.lines == 0 && !isStartLine(buf[max(s.at-1, 0):end]) { // from one before: a CR there must be the last
 			return s.refuse(CauseControl, "Bad Character")
 		}
 		if end-s.field > s.limits.line || end > s.size {

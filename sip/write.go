@@ -191,27 +191,3 @@ func (k key) elements(value string) (n int) {
 	}
 	return n
 }
-
-// isWritable reports whether u can be written so that it is read as the same again.
-func (u URI) isWritable() bool {
-	if u.IsZero() || u.Scheme == "" || classes[u.Scheme[0]]&isAlpha == 0 || !all(u.Scheme, isScheme) {
-		return false
-	}
-	if !hasParts(u.Scheme) {
-		return checkOpaque(u.Opaque) == ""
-	}
-	if u.Headers != "" && checkURIHeaders(u.Headers) != "" {
-		return false
-	}
-	if u.Params != "" {
-		if end, f := uriParamsEnd(string(u.Params), 0, maxOffset); f != "" || end != len(u.Params) {
-			return false
-		}
-	}
-	if u.Scheme == schemeTel {
-		return u.User != "" && all(u.User, isPhone) && u.Host == ""
-	}
-	end, f := hostEnd(u.Host, 0)
-	return f == "" && end == len(u.Host) && allEscaped(u.User, isUser) && allEscaped(u.Password, isPassword) &&
-		(u.Password == "" || u.User != "")
-}
