@@ -38,7 +38,29 @@ func TestGroupsOfParallelTargets(t *testing.T) {
 		b.pass(time.Minute)
 		call.Bye().WantStatus(200)
 		require.Equal(b, []outcome{{status: 480, target: deskURI}, {status: 200, done: true, target: cellURI}}, got)
-		b.net.Ladder().Only("alice", "proxy", "bob", "desk", "cell").Require(b, ``)
+		b.net.Ladder().Only("alice", "proxy", "bob", "desk", "cell").Require(b, `
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> bob     INVITE
+			0.005  proxy  -> desk    INVITE
+			0.010  bob    -> proxy   180 (INVITE)
+			0.010  desk   -> proxy   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			1.010  bob    -> proxy   486 (INVITE)
+			1.015  proxy  -> bob     ACK
+			2.010  desk   -> proxy   480 (INVITE)
+			2.015  proxy  -> desk    ACK
+			2.015  proxy  -> cell    INVITE
+			2.020  cell   -> proxy   180 (INVITE)
+			2.025  proxy  -> alice   180 (INVITE)
+			4.020  cell   -> proxy   200 (INVITE)
+			4.025  proxy  -> alice   200 (INVITE)
+			4.030  alice  -> proxy   ACK
+			4.035  proxy  -> cell    ACK
+			64.030  alice  -> proxy   BYE
+			64.035  proxy  -> cell    BYE
+			64.040  cell   -> proxy   200 (BYE)
+			64.045  proxy  -> alice   200 (BYE)`)
 	})
 }
 
@@ -56,7 +78,22 @@ func TestParallelTargetsAllFail(t *testing.T) {
 		alice.Invite(bobAlias).WantFinal(404)
 		b.pass(time.Second)
 		require.Equal(b, []outcome{{status: 404, target: bobsURI}}, got)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> bob     INVITE
+			0.005  proxy  -> desk    INVITE
+			0.005  proxy  -> cell    INVITE
+			0.010  bob    -> proxy   404 (INVITE)
+			0.010  desk   -> proxy   180 (INVITE)
+			0.015  proxy  -> bob     ACK
+			0.015  proxy  -> alice   180 (INVITE)
+			0.505  proxy  -> cell    INVITE
+			1.010  cell   -> proxy   486 (INVITE)
+			1.015  proxy  -> cell    ACK
+			3.010  desk   -> proxy   500 (INVITE)
+			3.015  proxy  -> desk    ACK
+			3.015  proxy  -> alice   404 (INVITE)
+			3.020  alice  -> proxy   ACK`)
 	})
 }
 
@@ -66,8 +103,31 @@ func TestSlowConnectionDoesNotHoldOthersBack(t *testing.T) {
 		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 		bob.On(sip.INVITE, siptest.Answer(time.Second))
 		alice.Invite(bobAlias).WantAnswer()
-		b.net.Ladder().Only("alice", "bob", "proxy").Require(b, ``)
+		b.net.Ladder().Only("alice", "bob", "proxy").Require(b, `
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> bob     INVITE
+			0.010  bob    -> proxy   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			1.010  bob    -> proxy   200 (INVITE)
+			1.015  proxy  -> alice   200 (INVITE)
+			1.020  alice  -> bob     ACK`)
 	}, func(s *routing.Server) { s.Resolver = slowNames{} })
+}
+
+// A branch whose connection stands only when the call is answered elsewhere is not sent: its phone would ring for nothing.
+func TestBranchOfAnAnsweredCallIsNotSent(t *testing.T) {
+	runBench(t, relayTo(bobsURI, deskURI+";transport=tcp"), func(b *bench) {
+		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
+		desk := b.phone("desk", "10.0.0.4", siptest.PhoneOptions{Transport: "TCP"})
+		desk.On(sip.INVITE, siptest.Answer(time.Hour))
+		bob.On(sip.INVITE, siptest.Respond(200))
+		b.net.SetLink(b.proxy, desk.Host(), siptest.Link{Delay: 3 * time.Second}) // the SYN
+		call := alice.Invite(bobAlias)
+		call.WantAnswer()
+		b.pass(10 * time.Second)
+		require.Empty(b, b.received("desk", "INVITE"))
+		call.Bye().WantStatus(200)
+	})
 }
 
 // slowNames takes its time to find nothing.
@@ -139,7 +199,7 @@ func TestMaxBreadthExceeded(t *testing.T) {
 		runBench(t, route, func(b *bench) {
 			alice, _ := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 			alice.Request(sip.MESSAGE, bobAlias, siptest.Header(sip.MaxBreadth, value)).WantStatus(440)
-			require.Empty(b, b.net.Ladder().Only("bob").Events())
+			require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
 			require.EqualValues(b, 1, b.server.Stats().BreadthExceeded)
 		})
 	}

@@ -45,7 +45,27 @@ func TestSerialForking(t *testing.T) {
 		require.Equal(b, []outcome{
 			{status: 486, target: deskURI}, {status: 404, target: cellURI}, {status: 200, target: bobsURI, done: true},
 		}, got)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> desk    INVITE
+			0.010  desk   -> proxy   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			2.010  desk   -> proxy   486 (INVITE)
+			2.015  proxy  -> desk    ACK
+			2.015  proxy  -> cell    INVITE
+			2.020  cell   -> proxy   404 (INVITE)
+			2.025  proxy  -> cell    ACK
+			2.025  proxy  -> bob     INVITE
+			2.030  bob    -> proxy   180 (INVITE)
+			2.035  proxy  -> alice   180 (INVITE)
+			4.030  bob    -> proxy   200 (INVITE)
+			4.035  proxy  -> alice   200 (INVITE)
+			4.040  alice  -> proxy   ACK
+			4.045  proxy  -> bob     ACK
+			4.050  alice  -> proxy   BYE
+			4.055  proxy  -> bob     BYE
+			4.060  bob    -> proxy   200 (BYE)
+			4.065  proxy  -> alice   200 (BYE)`)
 	})
 }
 
@@ -61,7 +81,19 @@ func TestSerialForkingWithoutSuccess(t *testing.T) {
 		res := alice.Invite(bobAlias).WantFinal(302)
 		require.Equal(b, "<sip:elsewhere@10.0.0.9>", res.Get(sip.Contact))
 		require.Len(b, got, 3)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> desk    INVITE
+			0.010  desk   -> proxy   486 (INVITE)
+			0.015  proxy  -> desk    ACK
+			0.015  proxy  -> cell    INVITE
+			0.020  cell   -> proxy   302 (INVITE)
+			0.025  proxy  -> cell    ACK
+			0.025  proxy  -> bob     INVITE
+			0.030  bob    -> proxy   500 (INVITE)
+			0.035  proxy  -> bob     ACK
+			0.035  proxy  -> alice   302 (INVITE)
+			0.040  alice  -> proxy   ACK`)
 	})
 }
 
@@ -81,7 +113,27 @@ func TestNoAnswer(t *testing.T) {
 		require.Equal(b, []outcome{
 			{status: 408, err: routing.ErrTimeout, local: true, target: nobodys}, {status: 200, target: bobsURI, done: true},
 		}, got)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy            INVITE
+			0.005  proxy  -x 10.0.0.99:5060   INVITE
+			0.205  proxy  -> alice            100 (INVITE)
+			0.505  proxy  -x 10.0.0.99:5060   INVITE
+			1.505  proxy  -x 10.0.0.99:5060   INVITE
+			3.005  proxy  -> bob              INVITE
+			3.010  bob    -> proxy            180 (INVITE)
+			3.015  proxy  -> alice            180 (INVITE)
+			3.505  proxy  -x 10.0.0.99:5060   INVITE
+			4.010  bob    -> proxy            200 (INVITE)
+			4.015  proxy  -> alice            200 (INVITE)
+			4.020  alice  -> proxy            ACK
+			4.025  proxy  -> bob              ACK
+			7.505  proxy  -x 10.0.0.99:5060   INVITE
+			15.505  proxy  -x 10.0.0.99:5060   INVITE
+			31.505  proxy  -x 10.0.0.99:5060   INVITE
+			64.020  alice  -> proxy            BYE
+			64.025  proxy  -> bob              BYE
+			64.030  bob    -> proxy            200 (BYE)
+			64.035  proxy  -> alice            200 (BYE)`)
 	})
 }
 
@@ -114,7 +166,21 @@ func TestTimeoutOfATarget(t *testing.T) {
 		require.Equal(b, []outcome{
 			{status: 408, err: routing.ErrTimeout, local: true, target: deskURI}, {status: 404, target: bobsURI},
 		}, got)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> desk    INVITE
+			0.010  desk   -> proxy   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			3.005  proxy  -> desk    CANCEL
+			3.005  proxy  -> bob     INVITE
+			3.010  desk   -> proxy   200 (CANCEL)
+			3.010  desk   -> proxy   487 (INVITE)
+			3.015  proxy  -> desk    ACK
+			3.505  proxy  -> bob     INVITE
+			4.010  bob    -> proxy   404 (INVITE)
+			4.015  proxy  -> bob     ACK
+			4.015  proxy  -> alice   404 (INVITE)
+			4.020  alice  -> proxy   ACK`)
 	})
 }
 
@@ -157,11 +223,18 @@ func TestTransportErrorMovesOn(t *testing.T) {
 		alice, bob, _ := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3"), b.phone("desk", "10.0.0.4")
 		bob.On(sip.INVITE, siptest.Respond(200))
 		alice.Invite(bobAlias).WantAnswer()
+		bob.WantRequest(sip.INVITE).WantACK()
 		require.Equal(b, 503, got[0].status)
 		require.ErrorIs(b, got[0].err, routing.ErrUnreachable)
 		require.True(b, got[0].local)
 		require.EqualValues(b, 1, b.server.Stats().BranchErrors)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy   INVITE
+			0.015  proxy  -> bob     INVITE
+			0.020  bob    -> proxy   200 (INVITE)
+			0.025  proxy  -> alice   200 (INVITE)
+			0.030  alice  -> proxy   ACK
+			0.035  proxy  -> bob     ACK`)
 	})
 }
 
@@ -188,7 +261,26 @@ func TestDeadlineOfAHandler(t *testing.T) {
 		require.Equal(b, []outcome{
 			{status: 408, err: context.DeadlineExceeded, local: true}, {status: 200, done: true, target: bobsURI},
 		}, got)
-		b.net.Ladder().Only("alice", "proxy", "bob", "desk").Require(b, ``)
+		b.net.Ladder().Only("alice", "proxy", "bob", "desk").Require(b, `
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> desk    INVITE
+			0.010  desk   -> proxy   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			2.005  proxy  -> desk    CANCEL
+			2.005  proxy  -> bob     INVITE
+			2.010  desk   -> proxy   200 (CANCEL)
+			2.010  desk   -> proxy   487 (INVITE)
+			2.010  bob    -> proxy   180 (INVITE)
+			2.015  proxy  -> desk    ACK
+			2.015  proxy  -> alice   180 (INVITE)
+			3.010  bob    -> proxy   200 (INVITE)
+			3.015  proxy  -> alice   200 (INVITE)
+			3.020  alice  -> proxy   ACK
+			3.020  alice  -> proxy   BYE
+			3.025  proxy  -> bob     ACK
+			3.025  proxy  -> bob     BYE
+			3.030  bob    -> proxy   200 (BYE)
+			3.035  proxy  -> alice   200 (BYE)`)
 	})
 }
 
@@ -208,7 +300,11 @@ func TestForwardAfterTheEnd(t *testing.T) {
 		alice.Request(sip.MESSAGE, bobAlias).WantStatus(200)
 		b.pass(time.Second)
 		require.Equal(b, []outcome{{status: 200, err: routing.ErrAnswered, local: true, done: true}}, got)
-		b.ladder(``)
+		b.ladder(`
+			0.000  alice  -> proxy   MESSAGE
+			0.005  proxy  -> bob     MESSAGE
+			0.010  bob    -> proxy   200 (MESSAGE)
+			0.015  proxy  -> alice   200 (MESSAGE)`)
 	})
 }
 

@@ -112,7 +112,7 @@ func TestUnreadableMessagesAreDropped(t *testing.T) {
 			runBench(t, relayTo(bobsURI), func(b *bench) {
 				b.phone("alice", "10.0.0.2").SendText(text)
 				b.pass(time.Second)
-				require.Len(b, b.net.Ladder().Events(), 1)
+				require.Equal(b, 1, len(b.net.Ladder().Events()))
 				stats := b.server.Stats()
 				require.EqualValues(b, 1, stats.InvalidDropped+stats.StrayResponses)
 				require.Equal(b, stats.InvalidDropped, invalid)
@@ -135,7 +135,7 @@ func TestKeepalivesAreCounted(t *testing.T) {
 		stats := b.server.Stats()
 		require.EqualValues(b, 4, stats.Keepalives)
 		require.Zero(b, stats.InvalidDropped)
-		require.Len(b, b.net.Ladder().Events(), 4)
+		require.Equal(b, 4, len(b.net.Ladder().Events()))
 	})
 }
 
@@ -207,7 +207,7 @@ func TestMaxForwardsZeroIsNotForwarded(t *testing.T) {
 					alice.Request(method, bobAlias, siptest.Header(sip.MaxForwards, "0")).WantStatus(483)
 				}
 				alice.Invite(bobAlias, siptest.Header(sip.MaxForwards, "0")).WantStatus(483)
-				require.Empty(b, b.net.Ladder().Only("bob").Events())
+				require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
 				require.EqualValues(b, 3, b.server.Stats().TooManyHops)
 			})
 		})
@@ -232,7 +232,7 @@ func TestProxyRequire(t *testing.T) {
 		res := alice.Request(sip.OPTIONS, bobAlias, siptest.Header(sip.ProxyRequire, "levitation, privacy"),
 			siptest.AddHeader(sip.ProxyRequire, "telepathy")).WantStatus(420)
 		require.Equal(b, "levitation, telepathy", res.Get(sip.Unsupported))
-		require.Empty(b, b.net.Ladder().Only("bob").Events())
+		require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
 
 		alice.Request(sip.OPTIONS, bobAlias, siptest.Header(sip.ProxyRequire, "Privacy")).WantStatus(200)
 		require.Equal(b, "Privacy", bob.WantRequest(sip.OPTIONS).Get(sip.ProxyRequire))
