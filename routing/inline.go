@@ -9,65 +9,136 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// Handlers run on the goroutine that read their request, as long as they are
-// quick: no wake-up, no hand-over, no stack to grow, and the order is that of
-// arrival. A goroutine for each request costs 1.4 times the CPU.
+// Handlers that have proved quick run on the goroutine that read their request:
+// no wake-up, no hand-over, no stack to grow, and the order is that of arrival.
+// A goroutine for each request costs 1.4 times the CPU.
 //
-// That holds only while no handler waits. A handler that is about to wait in
-// one of our own methods leaves the reader first: another goroutine reads on,
-// and this one is the handler's alone. For a handler that waits elsewhere (a
-// database, a lock) a timer does the same after a moment; then that method's
-// handlers run in goroutines of their own for a while, so that a moment is
-// lost rarely and not for each request.
-const patience = time.Millisecond
+// Each method's handlers start in goroutines of their own and earn the place by
+// being quick many times in a row. One that is about to wait in our own methods
+// leaves the reader first: another goroutine reads on, and this one is the
+// handler's alone. For one that waits elsewhere (a database, a lock) a watchdog
+// does the same after a few milliseconds, and the place is lost, each time for
+// longer. It looks at intervals, as a timer for each request would cost more
+// than the request's goroutine.
+const (
+	quickTime  = 500 * time.Microsecond // what counts as quick
+	firstTerm  = 100                    // quick handlers in a row that earn the place
+	maxTerm    = 1_000_000
+	watchEvery = 5 * time.Millisecond
+	watchIdle  = 20 // looks without anything new after which the watchdog ends
+)
 
-// reading is a handler that runs on its reader's goroutine.
+// reading is a handler that runs on its reader's goroutine. Each reader uses
+// one at a time.
 type reading struct {
-	timer *time.Timer
-
 	mu      sync.Mutex
 	request *Request // nil when none runs
 	packet  *transport.Packet
+	runs    uint64 // handlers so far
+	seen    uint64 // runs at the watchdog's last look
+}
+
+// readings are all of a server's, and its watchdog.
+type readings struct {
+	mu       sync.Mutex
+	free     []*reading
+	all      []*reading
+	watching atomic.Bool
+}
+
+func (rs *readings) take() *reading {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if n := len(rs.free); n > 0 {
+		g := rs.free[n-1]
+		rs.free = rs.free[:n-1]
+		return g
+	}
+	g := &reading{}
+	rs.all = append(rs.all, g)
+	return g
+}
+
+func (rs *readings) put(g *reading) {
+	rs.mu.Lock()
+	rs.free = append(rs.free, g)
+	rs.mu.Unlock()
 }
 
 // serveInline runs a request's handler on the reader's goroutine, which calls it.
 func (s *Server) serveInline(r *Request, p *transport.Packet) {
-	g, _ := s.readings.Get().(*reading)
-	if g == nil {
-		g = &reading{}
-		g.timer = time.AfterFunc(patience, g.late)
+	if !s.readings.watching.Load() {
+		s.startWatchdog()
 	}
+	g := s.readings.take()
 	g.mu.Lock()
 	g.request, g.packet = r, p
+	g.runs++
 	g.mu.Unlock()
 	r.reading = g
-	g.timer.Reset(patience)
 	ended := false
 	defer func() {
 		if !ended { // runtime.Goexit in the handler ends this goroutine
 			g.leave(r)
 			r.pass()
 		}
+		g.mu.Lock()
+		g.request, g.packet = nil, nil
+		g.mu.Unlock()
+		s.readings.put(g)
 	}()
 	s.serve(r)
 	ended = true
-	g.mu.Lock()
-	g.request, g.packet = nil, nil
-	g.mu.Unlock()
-	if g.timer.Stop() { // else late may be about to look, and must not find another request
-		s.readings.Put(g)
+}
+
+// startWatchdog starts the goroutine that looks for late handlers; it ends
+// when there has been nothing to look at for a while.
+func (s *Server) startWatchdog() {
+	if s.readings.watching.CompareAndSwap(false, true) && !s.start(s.watch) {
+		s.readings.watching.Store(false)
 	}
 }
 
-// late is the timer's: the handler has run for longer than a quick one.
-func (g *reading) late() {
-	g.mu.Lock()
-	r := g.request
-	g.mu.Unlock()
-	if r != nil && g.leave(r) {
-		r.server.trust.lose(r.Method())
-		r.server.counters.lateHandlers.Add(1)
+func (s *Server) watch() {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for idle := 0; idle < watchIdle; idle++ {
+		select {
+		case <-ticker.C:
+		case <-s.ctx.Done():
+			return
+		}
+		if s.look() {
+			idle = 0
+		}
 	}
+	// A handler that starts now starts the next watchdog; one that started
+	// before and still runs is seen by a last look.
+	s.readings.watching.Store(false)
+	if s.look() {
+		s.startWatchdog()
+	}
+}
+
+// look finds the handlers that were running at the last look already, and
+// reports whether anything has run since.
+func (s *Server) look() (active bool) {
+	s.readings.mu.Lock()
+	all := s.readings.all
+	s.readings.mu.Unlock()
+	for _, g := range all {
+		g.mu.Lock()
+		r := g.request
+		late := r != nil && g.packet != nil && g.runs == g.seen
+		active = active || r != nil || g.runs != g.seen
+		g.seen = g.runs
+		g.mu.Unlock()
+		if late && g.leave(r) {
+			s.trust.lose(r.Method())
+			s.counters.lateHandlers.Add(1)
+		}
+	}
+	return active
 }
 
 // leave makes another goroutine read on, unless r's handler has ended or left
@@ -86,25 +157,21 @@ func (g *reading) leave(r *Request) bool {
 
 // detach is called before a handler waits.
 func (r *Request) detach() {
-	if g := r.reading; g != nil {
-		g.leave(r)
+	r.waited.Store(true)
+	if g := r.reading; g != nil && g.leave(r) {
+		r.server.trust.of(r.Method()).quick.Store(0)
 	}
 }
 
 // trust says whether handlers of a method may run on the reader's goroutine.
-type trust struct{ methods [5]distrust }
+type trust struct{ methods [5]record }
 
-type distrust struct {
-	left atomic.Int64 // requests that get a goroutine of their own
-	term atomic.Int64 // how many the next loss of trust costs
+type record struct {
+	quick atomic.Int64 // quick handlers in a row
+	need  atomic.Int64 // how many it takes, less firstTerm
 }
 
-const (
-	firstTerm = 1000
-	maxTerm   = 1 << 20
-)
-
-func (t *trust) of(m sip.Method) *distrust {
+func (t *trust) of(m sip.Method) *record {
 	switch m {
 	case sip.INVITE:
 		return &t.methods[0]
@@ -118,16 +185,23 @@ func (t *trust) of(m sip.Method) *distrust {
 	return &t.methods[4]
 }
 
-// allows counts one request.
 func (t *trust) allows(m sip.Method) bool {
-	d := t.of(m)
-	return d.left.Load() <= 0 || d.left.Add(-1) < 0
+	rec := t.of(m)
+	return rec.quick.Load() >= firstTerm+rec.need.Load()
 }
 
-// lose takes the trust away, each time for longer.
+// note counts a handler that had a goroutine of its own.
+func (t *trust) note(m sip.Method, quick bool) {
+	if rec := t.of(m); quick {
+		rec.quick.Add(1)
+	} else {
+		rec.quick.Store(0)
+	}
+}
+
+// lose takes the place away, each time for longer.
 func (t *trust) lose(m sip.Method) {
-	d := t.of(m)
-	term := min(max(firstTerm, d.term.Load()), maxTerm)
-	d.term.Store(2 * term)
-	d.left.Store(term)
+	rec := t.of(m)
+	rec.quick.Store(0)
+	rec.need.Store(min(10*(firstTerm+rec.need.Load()), maxTerm))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"time"
 
 	"github.com/goser-project/goser/sip"
 	"github.com/goser-project/goser/transaction"
@@ -141,7 +142,12 @@ func (s *Server) overloaded(r *Request) {
 
 // runHandler starts the handler of a request whose turn it is.
 func (s *Server) runHandler(r *Request) {
-	if !s.start(func() { s.serve(r) }) {
+	run := func() {
+		began := time.Now()
+		s.serve(r)
+		s.trust.note(r.Method(), !r.waited.Load() && time.Since(began) < quickTime)
+	}
+	if !s.start(run) {
 		s.counters.handlers.Add(-1)
 		s.passOn(r)
 	}

@@ -35,6 +35,7 @@ type Request struct {
 	loopKey     uint64          // see loopHash; 0 until it is needed
 	turn        atomic.Int32    // noTurn, hasTurn, passedOn
 	reading     *reading        // of a handler that runs on its reader's goroutine
+	waited      atomic.Bool     // it has waited in one of our methods
 	ctx         *requestContext // the response context's, where there is one
 }
 

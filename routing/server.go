@@ -116,7 +116,7 @@ type Server struct {
 	bigHops  hopMemory // next hops that refused TCP for large requests
 	counters counters
 	actions  sync.Pool // of *actions
-	readings sync.Pool // of *reading
+	readings readings
 	trust    trust
 	seed     maphash.Seed
 

@@ -49,7 +49,7 @@ type Stats struct {
 	HandlerErrors       int64 // handlers that returned an error that is no answer
 	Panics              int64 // handlers that panicked
 	Unanswered          int64 // handlers that returned nil with nothing sent
-	LateHandlers        int64 // handlers that kept a reader waiting, for a millisecond, before it was read on without them
+	LateHandlers        int64 // handlers that kept a reader waiting, for some milliseconds, before it read on without them
 	BadEdits            int64 // responses and branches not sent as an edit was refused
 	ProvisionalsDropped int64 // provisional responses dropped as a Fork does not read them
 

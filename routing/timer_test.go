@@ -207,6 +207,7 @@ func TestNo408ToNonInvite(t *testing.T) {
 			22.755  proxy  -> alice   100 (MESSAGE)
 			26.750  alice  -> proxy   MESSAGE
 			26.755  proxy  -> alice   100 (MESSAGE)`)
+		b.pass(10 * time.Second)
 		forwarded := b.net.Ladder().Filter(func(e siptest.Event) bool { return e.From == "proxy" && e.What() == "MESSAGE" })
 		require.Equal(b, 11, len(forwarded.Events()), "Timer E until Timer F")
 		require.Len(b, distinct(forwarded, branchOf), 1, "one transaction")
