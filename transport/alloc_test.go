@@ -39,7 +39,7 @@ func TestAllocations(t *testing.T) {
 				}
 			})
 			if detach {
-				require.LessOrEqual(t, n, 3.0, "%v: a goroutine, its function, and a place", p)
+				require.LessOrEqual(t, n, 2.0, "%v: detached", p)
 			} else {
 				require.Zero(t, n, "%v: sending and receiving", p)
 			}

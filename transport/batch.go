@@ -58,10 +58,15 @@ type batch struct {
 	slots   []*slot
 	n, next int // slots[next:n] are still to be received
 	pause   backoff
+	run     func() // read as a member of the group; made once, so that a go statement needs nothing else
 }
 
 func newBatch(s *socket) *batch {
 	b := &batch{socket: s}
+	b.run = func() {
+		defer s.layer.group.leave()
+		b.read()
+	}
 	var size int
 	b.reader, size = newBatchReader(s)
 	b.slots = make([]*slot, size)
@@ -122,7 +127,8 @@ func (b *batch) receive() (detached bool) {
 // detach implements detacher.
 func (b *batch) detach(*Packet) {
 	b.fill(b.next - 1)
-	b.socket.layer.start(b.read)
+	b.socket.layer.group.add()
+	go b.run()
 }
 
 // count adds up a batch at once, for an atomic operation costs about as much as reading a small message.

@@ -155,16 +155,23 @@ type endpoint interface {
 
 // add makes e known and serves it; unless the Layer is closing, then it closes e.
 func (l *Layer) add(e endpoint) error {
+	if !l.enter(e) {
+		e.Close()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (l *Layer) enter(e endpoint) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closing.Load() {
-		e.Close()
-		return ErrClosed
+		return false
 	}
 	l.endpoints = append(slices.Clip(l.endpoints), e)
 	l.publish()
 	l.start(e.serve)
-	return nil
+	return true
 }
 
 // remove forgets e, which has ended. It is called once.

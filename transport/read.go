@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,25 @@ const (
 	minBuffer = 512
 )
 
-type chunk [chunkSize]byte
+type chunk struct {
+	refs atomic.Int32 // the connection that reads into it, and detached messages in it
+	buf  [chunkSize]byte
+}
+
+func (l *Layer) newChunk() *chunk {
+	ch, _ := l.pools.chunks.Get().(*chunk)
+	if ch == nil {
+		ch = new(chunk)
+	}
+	ch.refs.Store(1)
+	return ch
+}
+
+func (l *Layer) freeChunk(ch *chunk) {
+	if ch.refs.Add(-1) == 0 {
+		l.pools.chunks.Put(ch)
+	}
+}
 
 // reader is the receiving half of a connection. buf[r:w] has arrived and was not consumed. buf is the chunk's, or the connection's own:
 // a message that does not arrive at once is moved to a buffer of its own that doubles as the message grows, so that a thousand
@@ -26,6 +45,7 @@ type reader struct {
 	buf      []byte
 	r, w     int
 	chunk    *chunk
+	shared   bool // buf[:r] belongs to detached messages
 
 	partial bool          // buf[r:w] is the beginning of a message,
 	since   time.Duration // which came then
@@ -109,16 +129,14 @@ func (c *conn) readAny() error {
 	if in.r == in.w && len(in.buf) > minBuffer {
 		in.free(c.layer)
 	}
-	if in.buf == nil {
-		if err := in.grow(c.layer, minBuffer); err != nil {
-			return err
-		}
+	err := in.room(c.layer)
+	if err == nil && in.buf == nil {
+		err = in.grow(c.layer, minBuffer)
 	}
-	room, err := in.room(c.layer)
 	if err != nil {
 		return err
 	}
-	in.n, err = c.nc.Read(room)
+	in.n, err = c.nc.Read(in.buf[in.w:])
 	if in.n > 0 {
 		return nil // the error comes again
 	}
@@ -128,19 +146,15 @@ func (c *conn) readAny() error {
 // readReady is called by the runtime when the socket may be readable; it returns false to wait.
 func (c *conn) readReady(fd uintptr) bool {
 	in := &c.in
-	if in.buf == nil {
-		in.chunk, _ = c.layer.pools.chunks.Get().(*chunk)
-		if in.chunk == nil {
-			in.chunk = new(chunk)
-		}
-		in.buf = in.chunk[:]
-	}
-	var room []byte
-	if room, in.err = in.room(c.layer); in.err != nil {
+	if in.err = in.room(c.layer); in.err != nil {
 		return true
 	}
+	if in.buf == nil {
+		in.chunk = c.layer.newChunk()
+		in.buf = in.chunk.buf[:]
+	}
 	var again bool
-	in.n, again, in.err = rawRead(fd, room)
+	in.n, again, in.err = rawRead(fd, in.buf[in.w:])
 	switch {
 	case again:
 		in.err = in.park(c.layer)
@@ -151,18 +165,21 @@ func (c *conn) readReady(fd uintptr) bool {
 	return true
 }
 
-// room returns free space in buf.
-func (in *reader) room(l *Layer) ([]byte, error) {
-	if in.r > 0 {
+// room makes free space in buf, if there is a buf.
+func (in *reader) room(l *Layer) error {
+	switch {
+	case in.r == in.w && in.shared:
+		in.free(l)
+	case in.r > 0 && in.shared:
+		return in.grow(l, 2*(in.w-in.r))
+	case in.r > 0:
 		in.w = copy(in.buf, in.buf[in.r:in.w])
 		in.r = 0
 	}
-	if in.w == len(in.buf) {
-		if err := in.grow(l, 2*len(in.buf)); err != nil {
-			return nil, err
-		}
+	if in.w == len(in.buf) && in.buf != nil {
+		return in.grow(l, 2*len(in.buf))
 	}
-	return in.buf[in.w:], nil
+	return nil
 }
 
 // park gives back what is not needed while the connection waits.
@@ -193,11 +210,11 @@ func (in *reader) grow(l *Layer, size int) error {
 // free gives the buffer back.
 func (in *reader) free(l *Layer) {
 	if in.chunk != nil {
-		l.pools.chunks.Put(in.chunk)
+		l.freeChunk(in.chunk)
 	} else {
 		l.counters.buffered.Add(-int64(len(in.buf)))
 	}
-	in.buf, in.chunk, in.r, in.w = nil, nil, 0, 0
+	in.buf, in.chunk, in.r, in.w, in.shared = nil, nil, 0, 0, false
 }
 
 // receive hands up the complete messages.
@@ -213,7 +230,7 @@ func (c *conn) receive() error {
 	msg.conn, msg.owner = c, msg
 	err := c.split(msg)
 	if msg.chunk != nil {
-		c.layer.pools.chunks.Put(msg.chunk)
+		c.layer.freeChunk(msg.chunk)
 	}
 	*msg = inbound{}
 	c.layer.pools.inbound.Put(msg)
@@ -269,20 +286,19 @@ type inbound struct {
 	chunk *chunk // where Data is, if it was detached from the connection
 }
 
-// detach implements detacher: the buffer stays with the message, the rest of it goes with the connection.
+// detach implements detacher. The connection goes on behind the message in the same buffer.
 func (msg *inbound) detach(*Packet) {
-	in, l := &msg.conn.in, msg.conn.layer
-	rest := in.buf[in.r:in.w]
-	msg.chunk = in.chunk
-	if in.chunk == nil {
-		l.counters.buffered.Add(-int64(len(in.buf)))
+	c := msg.conn
+	if msg.chunk = c.in.chunk; msg.chunk != nil {
+		msg.chunk.refs.Add(1)
 	}
-	in.buf, in.chunk, in.r, in.w = nil, nil, 0, 0
-	if len(rest) > 0 {
-		in.buf = append(make([]byte, 0, max(minBuffer, len(rest))), rest...)
-		in.w = len(rest)
-		in.buf = in.buf[:cap(in.buf)]
-		l.counters.buffered.Add(int64(len(in.buf)))
-	}
-	l.start(msg.conn.read)
+	c.in.shared = true
+	c.layer.group.add()
+	go c.resume()
+}
+
+// resume is read on a goroutine of its own.
+func (c *conn) resume() {
+	defer c.layer.group.leave()
+	c.read()
 }
