@@ -41,6 +41,9 @@ type Config struct {
 	Receive func(*Packet)
 	// NewSplitter makes the Splitter of a new connection. It is needed for streams.
 	NewSplitter func() Splitter
+	// Skipped, if set, is called with what the Splitter skips, in pieces as it comes: keepalives, which a server may want to answer
+	// (RFC 5626 section 4.4.1). The rules are those of Receive; it cannot detach.
+	Skipped func(Flow, []byte)
 	// Opened, if set, is called for each connection, accepted or dialed, before anything is received from it.
 	Opened func(Flow)
 	// Closed, if set, is called once for each connection for which Opened was (or would have been) called, after the last Receive

@@ -251,6 +251,9 @@ func (c *conn) split(msg *inbound) error {
 		case skip < 0 || size < 0 || skip > in.w-in.r || size > in.w-in.r-skip:
 			return fmt.Errorf("%w: the Splitter returned %d, %d for %d bytes", ErrGarbage, skip, size, in.w-in.r)
 		case skip > 0:
+			if skipped := l.cfg.Skipped; skipped != nil {
+				skipped(c.flow, in.buf[in.r:in.r+skip:in.r+skip])
+			}
 			in.r += skip
 			in.partial = false
 		}

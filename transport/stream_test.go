@@ -104,6 +104,27 @@ func TestStreamByteByByte(t *testing.T) {
 	})
 }
 
+// RFC 5626 section 4.4.1: "the receiver MUST immediately respond with a single CRLF" to a double one. The Splitter of this test takes
+// line feeds.
+func TestStreamKeepaliveIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet("192.0.2.1")
+		var r *recorder
+		r = start(t, transport.Config{Network: n, Skipped: func(f transport.Flow, b []byte) {
+			require.Equal(t, "\n\n", string(b))
+			require.NoError(t, r.layer.Send(f, b[:1]))
+		}})
+		r.listen(transport.TCP, server)
+		c := phone(t, n, "")
+		write(t, c, "\n\none\n\n\n")
+		r.want("one\n")
+		b := make([]byte, 2)
+		_, err := io.ReadFull(c, b)
+		require.NoError(t, err)
+		require.Equal(t, "\n\n", string(b), "two answers")
+	})
+}
+
 func TestStreamGarbageClosesTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet("192.0.2.1")
