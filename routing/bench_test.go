@@ -93,6 +93,9 @@ func (b *bench) pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// wait lets everything happen that is due now: what handlers noted can be looked at then.
+func (b *bench) wait() { synctest.Wait() }
+
 // phone starts a phone on a host of its own that uses the first server.
 func (b *bench) phone(name, addr string, opt ...siptest.PhoneOptions) *siptest.Phone {
 	b.Helper()

@@ -22,7 +22,8 @@ type branch struct {
 	cancelled    bool // with cancelReason; the client transaction may not be there yet
 	heard        bool // something came back
 	ended        bool // its outcome is known
-	timed        bool // its timers were started
+	sending      bool // the client transaction is being made
+	breadth      int  // the Max-Breadth it was given
 	timers       [2]*time.Timer
 }
 
@@ -139,37 +140,50 @@ func (b *branch) outcome(status int, m *sip.Message, err error) Response {
 	return out
 }
 
-// begin sends a copy of r in a client transaction. After an error there is none.
+// begin sends a copy of r in a client transaction. After an error there is
+// none. A branch that was given up meanwhile is not sent.
 func (b *branch) begin(out outbound, r *Request) error {
 	rc := b.rc
+	rc.mu.Lock()
+	if b.ended {
+		rc.mu.Unlock()
+		return nil
+	}
+	b.sending = true
+	rc.mu.Unlock()
 	c, err := rc.server.table.NewClient(out.flow, r.Method(), r.Message.CallID(), out.branch, out.text, b)
+	rc.mu.Lock()
+	b.sending = false
+	if err == nil {
+		b.client = c
+	}
+	cancelNow := b.cancelled
+	rc.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	rc.server.counters.requestsForwarded.Add(1)
-	rc.mu.Lock()
-	b.client = c
-	cancelNow := b.cancelled
-	if !b.ended && !b.timed {
-		b.startTimers()
-	}
-	rc.mu.Unlock()
 	if cancelNow {
 		c.Cancel(b.cancelReason)
 	}
 	return nil
 }
 
-// cancel sends a CANCEL, or sees to it that one is sent once the request is.
-// Only an INVITE is cancelled (RFC 3261 9.1).
+// cancel sends a CANCEL, if need be once the request is sent. A branch that was
+// not sent yet ends. Only an INVITE is cancelled (RFC 3261 9.1).
 func (b *branch) cancel(reason string) {
-	if !b.rc.invite {
+	rc := b.rc
+	if !rc.invite {
 		return
 	}
-	b.rc.mu.Lock()
-	c := b.client
-	b.cancelled, b.cancelReason = true, reason
-	b.rc.mu.Unlock()
+	var c *transaction.Client
+	rc.update(func() {
+		b.cancelled, b.cancelReason = true, reason
+		if c = b.client; c == nil && !b.sending {
+			rc.endBranch(b, b.outcome(sip.StatusRequestTerminated, nil, ErrCancelled))
+			rc.settle()
+		}
+	})
 	if c != nil {
 		c.Cancel(reason)
 	}
@@ -177,14 +191,13 @@ func (b *branch) cancel(reason string) {
 
 // startTimers starts the target's own time limits; under the lock.
 func (b *branch) startTimers() {
-	b.timed = true
 	if b.target.Timeout == 0 && b.target.NoAnswer == 0 {
 		return
 	}
 	if d := b.target.Timeout; d > 0 {
 		b.timers[0] = time.AfterFunc(d, func() { b.expired(false) })
 	}
-	if d := b.target.NoAnswer; d > 0 && !b.heard {
+	if d := b.target.NoAnswer; d > 0 {
 		b.timers[1] = time.AfterFunc(d, func() { b.expired(true) })
 	}
 }

@@ -38,7 +38,9 @@ func (r *Request) Fork(ctx context.Context, targets ...Target) iter.Seq[*ForkRes
 	return func(yield func(*ForkResponse) bool) {
 		defer r.pass()
 		if r.rc == nil {
-			r.forwardWithoutTransaction(targets)
+			if out := r.forwardWithoutTransaction(targets); out.Err != nil {
+				yield(&ForkResponse{Response: out})
+			}
 			return
 		}
 		g := &group{done: make(chan struct{}), mail: &mailbox{posted: make(chan struct{}, 1)}}
@@ -134,6 +136,9 @@ func (r *Request) closeMail(g *group) {
 // dealWith gives the engine a response that the loop has seen.
 func (r *Request) dealWith(ctx context.Context, g *group, f *ForkResponse) {
 	if len(f.added) > 0 && f.Status >= 300 && f.Status < 600 {
+		r.rc.mu.Lock()
+		f.branch.breadth = 0 // what it was given goes to those in its place
+		r.rc.mu.Unlock()
 		if _, ok := r.launch(ctx, g, f.added); ok {
 			f.dropped = true
 		}

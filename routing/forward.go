@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"slices"
 
 	"github.com/goser-project/goser/sip"
 )
@@ -106,7 +107,7 @@ func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Respo
 		r.rc.refuse(refusal)
 		return Response{Status: refusal, Err: Status(refusal), done: true}, false
 	}
-	branches := r.addBranches(g, targets)
+	branches := r.addBranches(g, targets, breadth)
 	if branches == nil {
 		return r.rc.nothingLeft(), false
 	}
@@ -114,19 +115,19 @@ func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Respo
 	for i, b := range branches {
 		if len(branches) > 1 && r.mayBlock(&targets[i]) {
 			quick = false
-			r.server.start(func() { r.send(ctx, b, &targets[i], breadth) })
+			r.server.start(func() { r.send(ctx, b, &targets[i]) })
 		}
 	}
 	for i, b := range branches {
 		if quick || !r.mayBlock(&targets[i]) {
-			r.send(ctx, b, &targets[i], breadth)
+			r.send(ctx, b, &targets[i])
 		}
 	}
 	return Response{}, true
 }
 
 // addBranches enters one branch for each target, all or none.
-func (r *Request) addBranches(g *group, targets []Target) []*branch {
+func (r *Request) addBranches(g *group, targets []Target, breadth int) []*branch {
 	rc := r.rc
 	branches := make([]*branch, len(targets))
 	rc.mu.Lock()
@@ -135,7 +136,8 @@ func (r *Request) addBranches(g *group, targets []Target) []*branch {
 		return nil
 	}
 	for i := range targets {
-		branches[i] = &branch{rc: rc, group: g, target: &targets[i]}
+		branches[i] = &branch{rc: rc, group: g, target: &targets[i], breadth: breadth}
+		branches[i].startTimers()
 	}
 	rc.branches = append(rc.branches, branches...)
 	rc.started += len(branches)
@@ -174,11 +176,15 @@ func (r *Request) await(ctx context.Context, g *group) Response {
 	return g.best
 }
 
-// abandon gives up the pending branches of a group that nobody waits for any more.
+// abandon gives up the pending branches of a group that nobody waits for any
+// more. If it was decided before, as by the caller's CANCEL or a 2xx elsewhere,
+// they have been seen to.
 func (rc *responseContext) abandon(g *group, cause error) {
 	rc.update(func() {
-		g.decide(Response{Status: sip.StatusRequestTimeout, Err: cause})
-		for _, b := range append([]*branch(nil), rc.branches...) {
+		if !g.decide(Response{Status: sip.StatusRequestTimeout, Err: cause}) {
+			return
+		}
+		for _, b := range slices.Clone(rc.branches) {
 			if b.group == g {
 				rc.later(action{do: doCancel, branch: b, reason: reasonTimeout})
 				rc.consider(candidate{status: sip.StatusRequestTimeout})

@@ -37,6 +37,7 @@ func TestCopyIsByteForByte(t *testing.T) {
 		require.Equal(b, "MESSAGE sip:bob@10.0.0.3 SIP/2.0", line)
 		// What the proxy owns goes; what is left is what came.
 		for _, own := range []string{"Via: SIP/2.0/UDP 10.0.0.1:5060;branch=" + branches(got)[0] + "\r\n", "Max-Breadth: 60\r\n"} {
+			b.wait()
 			require.Equal(b, 1, strings.Count(rest, own), got)
 			rest = strings.Replace(rest, own, "", 1)
 		}
@@ -164,9 +165,11 @@ func TestBadTargetFailsAlone(t *testing.T) {
 				alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 				alice.Request(sip.MESSAGE, bobAlias).WantStatus(200)
 				require.Empty(b, headers(bob.WantRequest(sip.MESSAGE).Text(), "X-Evil"))
+				b.wait()
 				require.Equal(b, 503, got.Status)
 				require.True(b, got.Local())
 				require.False(b, got.Done())
+				b.wait()
 				require.ErrorIs(b, got.Err, routing.ErrUnreachable)
 			}, func(s *routing.Server) { s.Resolver = names{} })
 		})

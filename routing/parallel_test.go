@@ -37,6 +37,7 @@ func TestGroupsOfParallelTargets(t *testing.T) {
 		call.WantAnswer()
 		b.pass(time.Minute)
 		call.Bye().WantStatus(200)
+		b.wait()
 		require.Equal(b, []outcome{{status: 480, target: deskURI}, {status: 200, done: true, target: cellURI}}, got)
 		b.net.Ladder().Only("alice", "proxy", "bob", "desk", "cell").Require(b, `
 			0.000  alice  -> proxy   INVITE

@@ -193,6 +193,12 @@ func (s *Server) respondStateless(f transport.Flow, m *sip.Message, res *sip.Res
 	}
 	s.counters.responsesSent.Add(1)
 	b := sip.AppendResponse(make([]byte, 0, responseSize(m)), m, res, s.toTag(m))
+	if via := m.Via(); f.Protocol == transport.UDP && !via.HasRPort {
+		// RFC 3261 18.2.2: to received, or the sent-by address, at the sent-by port.
+		if hop, err := responseHop(&via, f.Protocol); err == nil {
+			f.Remote = hop.Addr
+		}
+	}
 	if err := s.layer.Send(f, b); err != nil && f.Protocol.Reliable() {
 		s.start(func() { s.sendAnew(m, f, b) })
 	}

@@ -386,8 +386,10 @@ func (rc *responseContext) settle() {
 	case best.message != nil && best.status != sip.StatusServiceUnavailable:
 		out = action{do: doRelay, message: best.message, edit: rc.withChallenges(best)}
 	case best.status == sip.StatusRequestTimeout && !rc.invite:
-		// RFC 4320 4.2: no 408 to a non-INVITE request; the caller has timed out as well.
-		out = action{do: doDrop}
+		// RFC 4320 4.2: no 408 to a non-INVITE request, whose caller times out
+		// by himself. The transaction stays until then, to absorb what he repeats.
+		rc.finish()
+		return
 	default:
 		out = action{do: doAnswer, message: request, answer: rc.localAnswer(best.status)}
 	}

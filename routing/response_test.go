@@ -65,8 +65,10 @@ func TestResponseIsByteForByte(t *testing.T) {
 				b.pass(100 * time.Millisecond)
 				what := fmt.Sprintf("%d (INVITE)", status)
 				sent, got := b.received("proxy", what), b.received("alice", what)
+				b.wait()
 				require.Len(b, got, 1)
 				own := "Via: " + headers(sent[0], sip.Via)[0] + "\r\n"
+				b.wait()
 				require.Equal(b, strings.Replace(sent[0], own, "", 1), got[0])
 				require.Contains(b, headers(got[0], sip.Via)[0], "received=10.0.0.2")
 				in.Respond(500) // for those that are not final yet

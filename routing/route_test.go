@@ -273,6 +273,7 @@ func TestStrictRouterMeetsDoubleRecordRoute(t *testing.T) {
 			"Route: <sip:192.168.0.1:5060;lr;r2=on>, <sip:bob@192.168.0.3>"))
 		b.pass(time.Second)
 		got := b.received("bob", "INFO")
+		b.wait()
 		require.Len(b, got, 1)
 		require.Equal(b, "INFO sip:bob@192.168.0.3 SIP/2.0", startLine(got[0]))
 		require.Empty(b, headers(got[0], "Route"))

@@ -33,8 +33,8 @@ func (r *Request) checkForward(n int) (breadth, refusal int) {
 		breadth = min(breadth, int(v))
 	}
 	if r.rc != nil {
-		pending, started := r.rc.branchCount()
-		breadth -= pending // serial branches that still run keep one each
+		given, started := r.rc.branchCount()
+		breadth -= given
 		if started+n > defaultInt(s.MaxBranches, DefaultMaxBranches) {
 			breadth = 0
 		}
@@ -46,16 +46,21 @@ func (r *Request) checkForward(n int) (breadth, refusal int) {
 	return breadth / n, 0
 }
 
-func (rc *responseContext) branchCount() (pending, started int) {
+// branchCount returns the Max-Breadth that pending branches were given, and how
+// many branches there have been.
+func (rc *responseContext) branchCount() (given, started int) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	return len(rc.branches), rc.started
+	for _, b := range rc.branches {
+		given += b.breadth
+	}
+	return given, rc.started
 }
 
 // send makes the branch's copy and sends it. Every failure becomes the
 // branch's outcome.
-func (r *Request) send(ctx context.Context, b *branch, t *Target, breadth int) {
-	w, err := r.findWay(ctx, t, breadth)
+func (r *Request) send(ctx context.Context, b *branch, t *Target) {
+	w, err := r.findWay(ctx, t, b.breadth)
 	if err == nil {
 		err = r.sendOn(ctx, b, &w)
 	}
@@ -63,7 +68,7 @@ func (r *Request) send(ctx context.Context, b *branch, t *Target, breadth int) {
 		// The phone's connection is gone; perhaps its contact can be connected to.
 		again := *t
 		again.Flow = transport.Flow{}
-		if w, err = r.findWay(ctx, &again, breadth); err == nil {
+		if w, err = r.findWay(ctx, &again, b.breadth); err == nil {
 			err = r.sendOn(ctx, b, &w)
 		}
 	}

@@ -80,6 +80,7 @@ func TestSerialForkingWithoutSuccess(t *testing.T) {
 		bob.On(sip.INVITE, siptest.Respond(500))
 		res := alice.Invite(bobAlias).WantFinal(302)
 		require.Equal(b, "<sip:elsewhere@10.0.0.9>", res.Get(sip.Contact))
+		b.wait()
 		require.Len(b, got, 3)
 		b.ladder(`
 			0.000  alice  -> proxy   INVITE
@@ -147,6 +148,7 @@ func TestNoAnswerDoesNotHurryTheLiving(t *testing.T) {
 			alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 			bob.On(sip.INVITE, siptest.Respond(status).After(5*time.Second).Respond(200))
 			alice.Invite(bobAlias).WantAnswer()
+			b.wait()
 			require.Equal(b, 200, got[0].status)
 		})
 	}
@@ -197,6 +199,7 @@ func TestTimeoutOfATargetOfANonInvite(t *testing.T) {
 		exchange.WantStatus(202)
 		b.pass(time.Minute)
 		require.Len(b, exchange.Responses(), 1)
+		b.wait()
 		require.Equal(b, 408, got[0].status)
 	})
 }
@@ -224,8 +227,10 @@ func TestTransportErrorMovesOn(t *testing.T) {
 		bob.On(sip.INVITE, siptest.Respond(200))
 		alice.Invite(bobAlias).WantAnswer()
 		bob.WantRequest(sip.INVITE).WantACK()
+		b.wait()
 		require.Equal(b, 503, got[0].status)
 		require.ErrorIs(b, got[0].err, routing.ErrUnreachable)
+		b.wait()
 		require.True(b, got[0].local)
 		require.EqualValues(b, 1, b.server.Stats().BranchErrors)
 		b.ladder(`
@@ -355,6 +360,7 @@ func TestNoAnswerCoversTheDial(t *testing.T) {
 				alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 				bob.On(sip.INVITE, siptest.Respond(200))
 				alice.Invite(bobAlias).WantAnswer()
+				b.wait()
 				require.Equal(b, 1005*time.Millisecond, b.net.Ladder().Only("proxy", "bob").Events()[0].Time.Truncate(time.Millisecond), got)
 			})
 		})
@@ -378,6 +384,7 @@ func TestGivenUpBranchIsNotSent(t *testing.T) {
 		b.net.SetLink(b.proxy, desk.Host(), siptest.Link{Delay: 3 * time.Second})
 		alice.Request(sip.MESSAGE, bobAlias).WantStatus(202)
 		b.pass(10 * time.Second)
+		b.wait()
 		require.Len(b, got, 2)
 		require.Equal(b, 408, got[0].status)
 		require.Empty(b, b.received("desk", "MESSAGE"))

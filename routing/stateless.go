@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"hash/maphash"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -49,8 +50,8 @@ func (r *Request) relayWithoutTransaction(targets []Target) error {
 	return nil
 }
 
-// A stateless branch is the magic cookie, a keyed hash, "-", and the flow that
-// the request came on: listener number and connection. "The value of the branch
+// A stateless branch is the magic cookie, a keyed hash, and the flow that the
+// request came on: listener, connection, port. "The value of the branch
 // … MUST be computed … as a function of message fields that are constant on
 // retransmission" (16.11): of the topmost branch, which an ACK for a non-2xx and
 // a CANCEL share with their INVITE; and of the fields that RFC 2543 matches by
@@ -63,17 +64,27 @@ func (r *Request) statelessBranch(in int) string {
 	v := r.Message.Via()
 	var a [96]byte
 	b := append(a[:0], magicCookie...)
-	b = strconv.AppendUint(b, r.server.statelessHash(r.Message, &v, r.flow.Conn, in), 36)
-	b = append(b, '-')
-	b = strconv.AppendInt(b, int64(in), 36)
-	b = append(b, '-')
-	b = strconv.AppendUint(b, r.flow.Conn, 36)
+	from := origin{place: uint64(in)}
+	if r.flow.Conn != 0 {
+		from.conn, from.port = r.flow.Conn, uint64(r.flow.Remote.Port())
+	}
+	b = strconv.AppendUint(b, r.server.statelessHash(r.Message, &v, from), 36)
+	for _, part := range [...]uint64{from.place, from.conn, from.port} {
+		b = append(b, '-')
+		b = strconv.AppendUint(b, part, 36)
+	}
 	return string(b)
+}
+
+// origin is what a stateless branch says of where its request came from.
+type origin struct {
+	place      uint64 // number of the listener
+	conn, port uint64 // connection and the remote port of it, 0 for UDP
 }
 
 // statelessHash depends only on what a response brings back: the Via below
 // ours, From tag, Call-ID and CSeq number.
-func (s *Server) statelessHash(m *sip.Message, below *sip.ViaParm, conn uint64, in int) uint64 {
+func (s *Server) statelessHash(m *sip.Message, below *sip.ViaParm, from origin) uint64 {
 	var h maphash.Hash
 	h.SetSeed(s.seed)
 	var a [24]byte
@@ -89,10 +100,10 @@ func (s *Server) statelessHash(m *sip.Message, below *sip.ViaParm, conn uint64, 
 		h.WriteByte(0)
 		h.Write(strconv.AppendUint(a[:0], uint64(m.CSeq().Number), 10))
 	}
-	h.WriteByte(0)
-	h.Write(strconv.AppendUint(a[:0], conn, 10))
-	h.WriteByte(0)
-	h.Write(strconv.AppendInt(a[:0], int64(in), 10))
+	for _, part := range [...]uint64{from.place, from.conn, from.port} {
+		h.WriteByte(0)
+		h.Write(strconv.AppendUint(a[:0], part, 10))
+	}
 	return h.Sum64()
 }
 
@@ -141,19 +152,29 @@ func (s *Server) relayResponseStateless(m *sip.Message) {
 func (s *Server) flowOfBranch(id *identitySnapshot, m *sip.Message, branch string, below *sip.ViaParm) (transport.Flow, bool) {
 	rest, ok := strings.CutPrefix(branch, magicCookie)
 	parts := strings.Split(rest, "-")
-	if !ok || len(parts) != 3 {
+	if !ok || len(parts) != 4 {
 		return transport.Flow{}, false
 	}
-	in, err1 := strconv.ParseUint(parts[1], 36, 16)
-	conn, err2 := strconv.ParseUint(parts[2], 36, 64)
-	if err1 != nil || err2 != nil || int(in) >= len(id.places) ||
-		parts[0] != strconv.FormatUint(s.statelessHash(m, below, conn, int(in)), 36) {
+	var numbers [3]uint64
+	for i := range numbers {
+		n, err := strconv.ParseUint(parts[i+1], 36, 64)
+		if err != nil {
+			return transport.Flow{}, false
+		}
+		numbers[i] = n
+	}
+	from := origin{numbers[0], numbers[1], numbers[2]}
+	if from.place >= uint64(len(id.places)) || parts[0] != strconv.FormatUint(s.statelessHash(m, below, from), 36) {
 		return transport.Flow{}, false
 	}
-	l := id.places[in].listener
+	l := id.places[from.place].listener
 	hop, err := responseHop(below, l.Protocol)
 	if err != nil {
 		return transport.Flow{}, false
 	}
-	return transport.Flow{Protocol: l.Protocol, Local: l.Addr, Remote: hop.Addr, Conn: conn}, true
+	f := transport.Flow{Protocol: l.Protocol, Local: l.Addr, Remote: hop.Addr, Conn: from.conn}
+	if from.conn != 0 {
+		f.Remote = netip.AddrPortFrom(hop.Addr.Addr(), uint16(from.port))
+	}
+	return f, true
 }

@@ -222,6 +222,7 @@ func TestRetransmissionAfterAllTargetsFailed(t *testing.T) {
 	var got []outcome
 	runBench(t, serially(&got, dead), func(b *bench) {
 		b.phone("alice", "10.0.0.2").Request(sip.MESSAGE, bobAlias).WantTimeout()
+		b.wait()
 		require.Equal(b, 1, len(got), "the handler ran once")
 		forwarded := b.net.Ladder().Filter(func(e siptest.Event) bool { return e.From == "proxy" && e.What() == "MESSAGE" })
 		require.Len(b, distinct(forwarded, branchOf), 1)
