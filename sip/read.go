@@ -168,7 +168,7 @@ func (m *Message) Uint(name string) (v uint32, ok bool, err error) {
 	}
 	n, valid := parseUint(s, math.MaxUint32)
 	if !valid {
-		return 0, true, fault("not a number").error(CanonicalName(name))
+		return 0, true, fault("not a number below 2**32").error(CanonicalName(name))
 	}
 	return uint32(n), true, nil
 }
