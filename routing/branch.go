@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -22,6 +23,7 @@ type branch struct {
 	cancelled    bool // with cancelReason; the client transaction may not be there yet
 	heard        bool // something came back
 	ended        bool // its outcome is known
+	stop         context.CancelFunc // ends a lookup or a dial that is under way; may be nil
 	sending      bool // the client transaction is being made
 	breadth      int  // the Max-Breadth it was given
 	timers       [2]*time.Timer
@@ -125,7 +127,10 @@ func (b *branch) goOn() bool {
 	b.client = nil
 	rc.mu.Unlock()
 	return rc.server.start(func() {
-		if err := next.request.sendOn(&rc.ctx, b, &next.way); err != nil {
+		ctx, stop := context.WithCancel(&rc.ctx)
+		defer stop()
+		b.stopWith(stop)
+		if err := next.request.sendOn(ctx, b, &next.way); err != nil {
 			b.fail(sip.StatusServiceUnavailable, unreachable(err))
 		}
 	})
@@ -202,7 +207,20 @@ func (b *branch) startTimers() {
 	}
 }
 
+// stopWith has stop called when the branch ends.
+func (b *branch) stopWith(stop context.CancelFunc) {
+	b.rc.mu.Lock()
+	defer b.rc.mu.Unlock()
+	if b.stop = stop; b.ended {
+		stop()
+	}
+}
+
 func (b *branch) stopTimers() {
+	if b.stop != nil {
+		b.stop()
+		b.stop = nil
+	}
 	for i, t := range b.timers {
 		if t != nil {
 			t.Stop()

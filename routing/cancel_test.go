@@ -192,7 +192,6 @@ func TestCancelWhileTheHandlerBlocks(t *testing.T) {
 				b.pass(time.Second)
 				require.InDelta(b, 205*time.Millisecond, waited, float64(10*time.Millisecond))
 				require.ErrorIs(b, cause, routing.ErrCancelled)
-				b.wait()
 				require.Equal(b, outcome{status: 487, err: routing.ErrCancelled, local: true, done: true}, outcomeOf(got))
 				bob.WantNoRequest(time.Minute)
 			})

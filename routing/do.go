@@ -26,11 +26,7 @@ func (s *Server) Do(ctx context.Context, req *sip.Request, t Target) Response {
 		return Response{Status: sip.StatusServerInternalError, Target: t, Err: err}
 	}
 	r := &Request{Message: m, server: s, own: true, uri: m.RequestURI(), outgoing: -1}
-	w, err := r.findWay(ctx, &t, 0)
-	var out outbound
-	if err == nil {
-		out, err = r.prepare(ctx, &w)
-	}
+	out, err := r.prepareWithin(ctx, &t)
 	if err == nil && m.Method() == sip.ACK {
 		err = s.layer.Send(out.flow, out.text)
 	}
@@ -42,6 +38,24 @@ func (s *Server) Do(ctx context.Context, req *sip.Request, t Target) Response {
 		return Response{Target: t}
 	}
 	return s.await(ctx, m, &t, out)
+}
+
+// prepareWithin writes the copy, for no longer than the target has.
+func (r *Request) prepareWithin(ctx context.Context, t *Target) (outbound, error) {
+	limit := t.Timeout
+	if t.NoAnswer > 0 && (limit == 0 || t.NoAnswer < limit) {
+		limit = t.NoAnswer
+	}
+	if limit > 0 {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, limit)
+		defer stop()
+	}
+	w, err := r.findWay(ctx, t, 0)
+	if err != nil {
+		return outbound{}, err
+	}
+	return r.prepare(ctx, &w)
 }
 
 // await sends a request in a client transaction and waits for its end.

@@ -169,7 +169,6 @@ func TestBadTargetFailsAlone(t *testing.T) {
 				require.Equal(b, 503, got.Status)
 				require.True(b, got.Local())
 				require.False(b, got.Done())
-				b.wait()
 				require.ErrorIs(b, got.Err, routing.ErrUnreachable)
 			}, func(s *routing.Server) { s.Resolver = names{} })
 		})

@@ -60,6 +60,12 @@ func (rc *responseContext) branchCount() (given, started int) {
 // send makes the branch's copy and sends it. Every failure becomes the
 // branch's outcome.
 func (r *Request) send(ctx context.Context, b *branch, t *Target) {
+	if r.mayBlock(t) { // then for no longer than the branch has
+		var stop context.CancelFunc
+		ctx, stop = context.WithCancel(ctx)
+		defer stop()
+		b.stopWith(stop)
+	}
 	w, err := r.findWay(ctx, t, b.breadth)
 	if err == nil {
 		err = r.sendOn(ctx, b, &w)

@@ -42,6 +42,7 @@ func TestSerialForking(t *testing.T) {
 		call.WantAnswer()
 		bob.WantRequest(sip.INVITE).WantACK()
 		call.Bye().WantStatus(200)
+		b.wait()
 		require.Equal(b, []outcome{
 			{status: 486, target: deskURI}, {status: 404, target: cellURI}, {status: 200, target: bobsURI, done: true},
 		}, got)
@@ -111,6 +112,7 @@ func TestNoAnswer(t *testing.T) {
 		call.WantAnswer()
 		b.pass(time.Minute)
 		call.Bye().WantStatus(200)
+		b.wait()
 		require.Equal(b, []outcome{
 			{status: 408, err: routing.ErrTimeout, local: true, target: nobodys}, {status: 200, target: bobsURI, done: true},
 		}, got)
@@ -165,6 +167,7 @@ func TestTimeoutOfATarget(t *testing.T) {
 		bob.On(sip.INVITE, siptest.After(time.Second).Respond(404))
 		alice.Invite(bobAlias).WantFinal(404)
 		require.Contains(b, desk.WantRequest(sip.INVITE).WantCancel().Get(sip.Reason), "cause=408")
+		b.wait()
 		require.Equal(b, []outcome{
 			{status: 408, err: routing.ErrTimeout, local: true, target: deskURI}, {status: 404, target: bobsURI},
 		}, got)
@@ -199,7 +202,6 @@ func TestTimeoutOfATargetOfANonInvite(t *testing.T) {
 		exchange.WantStatus(202)
 		b.pass(time.Minute)
 		require.Len(b, exchange.Responses(), 1)
-		b.wait()
 		require.Equal(b, 408, got[0].status)
 	})
 }
@@ -211,6 +213,7 @@ func TestTimerBMovesOn(t *testing.T) {
 		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 		bob.On(sip.INVITE, siptest.Answer(time.Second))
 		alice.Invite(bobAlias).WantAnswer()
+		b.wait()
 		require.Equal(b, []outcome{
 			{status: 408, err: routing.ErrTimeout, local: true, target: nobodys}, {status: 200, target: bobsURI, done: true},
 		}, got)
@@ -230,7 +233,6 @@ func TestTransportErrorMovesOn(t *testing.T) {
 		b.wait()
 		require.Equal(b, 503, got[0].status)
 		require.ErrorIs(b, got[0].err, routing.ErrUnreachable)
-		b.wait()
 		require.True(b, got[0].local)
 		require.EqualValues(b, 1, b.server.Stats().BranchErrors)
 		b.ladder(`
@@ -263,6 +265,7 @@ func TestDeadlineOfAHandler(t *testing.T) {
 		call := alice.Invite(bobAlias)
 		call.WantAnswer()
 		call.Bye().WantStatus(200)
+		b.wait()
 		require.Equal(b, []outcome{
 			{status: 408, err: context.DeadlineExceeded, local: true}, {status: 200, done: true, target: bobsURI},
 		}, got)
@@ -384,7 +387,6 @@ func TestGivenUpBranchIsNotSent(t *testing.T) {
 		b.net.SetLink(b.proxy, desk.Host(), siptest.Link{Delay: 3 * time.Second})
 		alice.Request(sip.MESSAGE, bobAlias).WantStatus(202)
 		b.pass(10 * time.Second)
-		b.wait()
 		require.Len(b, got, 2)
 		require.Equal(b, 408, got[0].status)
 		require.Empty(b, b.received("desk", "MESSAGE"))

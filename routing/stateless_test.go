@@ -285,7 +285,6 @@ func TestStatelessHandlers(t *testing.T) {
 		alice.SendText(text("MESSAGE", "sip:fork@example.org"))
 		b.pass(time.Second)
 		require.Equal(b, before+3, len(b.net.Ladder().Events()))
-		b.wait()
 		require.Len(b, got, 2)
 		for _, res := range got {
 			require.ErrorIs(b, res.Err, routing.ErrStateless)

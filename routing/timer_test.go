@@ -175,6 +175,7 @@ func TestTimerCMovesOn(t *testing.T) {
 		desk.On(sip.INVITE, siptest.Answer(time.Hour))
 		bob.On(sip.INVITE, siptest.Respond(200))
 		alice.Invite(bobAlias).WantAnswer()
+		b.wait()
 		require.Equal(b, []outcome{
 			{status: 408, err: routing.ErrTimeout, local: true, target: deskURI}, {status: 200, target: bobsURI, done: true},
 		}, got)
