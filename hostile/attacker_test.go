@@ -29,7 +29,7 @@ func newAttacker(t testing.TB, h *siptest.Host, addr string, server netip.AddrPo
 	t.Helper()
 	pc, err := h.ListenPacket(t.Context(), "udp", addr)
 	require.NoError(t, err)
-	a := &attacker{t: t, pc: pc, server: net.UDPAddrFromAddrPort(server), done: make(chan struct{}), statuses: map[int]int{}}
+	a := &attacker{t: t, pc: pc, server: udpAddr(server), done: make(chan struct{}), statuses: map[int]int{}}
 	go a.read()
 	t.Cleanup(a.close) // if the test fails
 	return a
@@ -75,6 +75,15 @@ func (a *attacker) got(status int) int {
 func (a *attacker) close() {
 	a.pc.Close()
 	<-a.done
+}
+
+func udpAddr(a netip.AddrPort) net.Addr { return net.UDPAddrFromAddrPort(a) }
+
+// replaceTo puts another To into a message.
+func replaceTo(text, to string) string {
+	head, rest, _ := strings.Cut(text, "\r\nTo: ")
+	_, rest, _ = strings.Cut(rest, "\r\n")
+	return head + "\r\nTo: " + to + "\r\n" + rest
 }
 
 // message writes a request: numbered, so that each is another one. Further header fields end with CRLF each.

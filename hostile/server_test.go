@@ -54,11 +54,9 @@ func route(reg *registrar.Registrar) routing.HandlerFunc {
 	}
 }
 
-// newServer makes a server for example.org; its store takes maxBindings bindings.
-func newServer(maxBindings int) (*routing.Server, *registrar.MemoryStore) {
-	store := &registrar.MemoryStore{MaxBindings: maxBindings}
-	server := &routing.Server{Names: []string{"example.org"}, Handler: route(&registrar.Registrar{Store: store})}
-	return server, store
+// newServer makes a server for example.org.
+func newServer(store registrar.Store) *routing.Server {
+	return &routing.Server{Names: []string{"example.org"}, Handler: route(&registrar.Registrar{Store: store})}
 }
 
 // bench is a network with the server under attack, two good phones and the attacker's host.
@@ -68,6 +66,7 @@ type bench struct {
 	host       *siptest.Host
 	mallory    *siptest.Host
 	server     *routing.Server
+	store      *registrar.MemoryStore
 	alice, bob *siptest.Phone
 	attackers  []*attacker
 	conns      []net.Conn
@@ -80,21 +79,21 @@ type bench struct {
 }
 
 // runBench runs an attack in virtual time: a call before it, a call after it, and then everything is back where it was.
-func runBench(t *testing.T, attack func(b *bench), tune ...func(*routing.Server)) {
+func runBench(t *testing.T, attack func(b *bench), tune ...func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{T: t, net: siptest.NewNetwork(siptest.Options{Record: -1, Inbox: 1 << 20})}
 		b.host, b.mallory = b.net.Host("server", "10.0.0.1"), b.net.Host("mallory", "10.0.0.66")
-		server, store := newServer(0)
-		b.server = server
+		b.store = &registrar.MemoryStore{}
+		b.server = newServer(b.store)
 		b.server.Transport.Network = b.host
 		b.server.OnInvalid = b.refused
 		for _, tune := range tune {
-			tune(b.server)
+			tune(b)
 		}
 		t.Cleanup(func() {
 			require.NoError(t, b.server.Shutdown(context.Background()))
-			store.Close()
+			b.store.Close()
 		})
 		require.NoError(t, b.server.Listen(t.Context(), "udp:10.0.0.1", "tcp:10.0.0.1"))
 		b.alice, b.bob = b.phone("alice", "10.0.0.2", "UDP"), b.phone("bob", "10.0.0.3", "TCP")

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/goser-project/goser/routing"
 )
 
 // manyConnections is what one source may have by default.
@@ -143,7 +141,7 @@ func TestSilentConnections(t *testing.T) {
 
 // Connections that ask and never read hold a bounded queue each, and not for long.
 func TestDeafConnections(t *testing.T) {
-	const count, asked = 100, 400
+	const count, asked = 30, 400
 	runBench(t, func(b *bench) {
 		before := b.server.Stats().Transport.Stream.Closed
 		conns := b.dial(count)
@@ -172,7 +170,7 @@ func TestDeafConnections(t *testing.T) {
 		b.call()
 		closed := b.server.Stats().Transport.Stream.Closed
 		require.EqualValues(b, count, closed.QueueFull-before.QueueFull)
-	}, func(s *routing.Server) { s.Transport.WriteQueue = 16 << 10 })
+	}, func(b *bench) { b.server.Transport.WriteQueue = 16 << 10 })
 }
 
 // Connections that come and go at once, a message half done or not.
