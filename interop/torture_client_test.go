@@ -147,4 +147,3 @@ func ackFor(message []byte, got response) []byte {
 	return fmt.Appendf(nil, "ACK %s SIP/2.0\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
 		uri, via, req["from"][0], res["to"][0], req["call-id"][0], number)
 }
-
