@@ -25,8 +25,8 @@ func (l *Layer) newAcceptor(ln net.Listener, advertise string) (*acceptor, error
 func (a *acceptor) listener() Listener { return a.ls }
 func (a *acceptor) Close() error       { return a.ln.Close() }
 
-// serve accepts until the listener is closed. After other errors, of which too many open files is the usual one, it pauses, because
-// they will come again at once.
+// serve accepts until the listener is closed. After other errors, of which too many open files is the usual one, it
+// pauses, because they will come again at once.
 func (a *acceptor) serve() {
 	l := a.layer
 	defer l.remove(a)

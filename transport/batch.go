@@ -10,7 +10,8 @@ import (
 // batchSize is how many datagrams one system call may bring.
 const batchSize = 32
 
-// slot is the place of one datagram in a batch. Most fit into buf; memory for a longer one is allocated when it has come.
+// slot is the place of one datagram in a batch. Most fit into buf; memory for a longer one is allocated when it has
+// come.
 type slot struct {
 	Packet // Data is nil if the datagram was refused
 	buf    [slotSize]byte
@@ -49,9 +50,9 @@ type batchReader interface {
 	use(i int, sl *slot)
 }
 
-// batch is what one read brought. A socket has one batch, and the goroutine that has the batch is the socket's reader. Detach takes
-// the detached slot out of it, puts another in, and gives the batch to a new goroutine, which goes on with the rest: so nothing is
-// copied, and nothing is paid for by those who do not detach.
+// batch is what one read brought. A socket has one batch, and the goroutine that has the batch is the socket's reader.
+// Detach takes the detached slot out of it, puts another in, and gives the batch to a new goroutine, which goes on with
+// the rest: so nothing is copied, and nothing is paid for by those who do not detach.
 type batch struct {
 	socket  *socket
 	reader  batchReader

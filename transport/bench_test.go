@@ -15,9 +15,9 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// BenchmarkEcho sends messages of 700 bytes, about an INVITE, to a Layer that returns them, with so many on the way. One operation is two
-// messages sent and two received. cpu-ns/op is the time on all processors, user's and kernel's, which other load on the machine
-// disturbs less.
+// BenchmarkEcho sends messages of 700 bytes, about an INVITE, to a Layer that returns them, with so many on the way.
+// One operation is two messages sent and two received. cpu-ns/op is the time on all processors, user's and kernel's,
+// which other load on the machine disturbs less.
 //
 //	go test -run '^$' -bench Echo -benchmem ./transport
 func BenchmarkEcho(b *testing.B) {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// conn is one connection. It ends in two steps: first it is ending, when it can no longer be found, sends nothing new and receives
-// nothing, but still writes what is queued; then it is closed. Whoever sees a reason may start that; only the goroutine that reads
-// the connection finishes it.
+// conn is one connection. It ends in two steps: first it is ending, when it can no longer be found, sends nothing new
+// and receives nothing, but still writes what is queued; then it is closed. Whoever sees a reason may start that; only
+// the goroutine that reads the connection finishes it.
 type conn struct {
 	layer    *Layer
 	flow     Flow
@@ -30,7 +30,8 @@ type conn struct {
 	cause  error // why it is ending
 }
 
-// newConn makes a connection of nc, for which the caller has reserved a place, and starts to read it. If it fails nc is closed.
+// newConn makes a connection of nc, for which the caller has reserved a place, and starts to read it. If it fails nc is
+// closed.
 func (l *Layer) newConn(nc net.Conn, p Protocol, a *acceptor) (*conn, error) {
 	local, ok1 := addrPort(nc.LocalAddr())
 	remote, ok2 := addrPort(nc.RemoteAddr())

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Connect returns a flow to hop. For UDP it chooses the socket: the one at via if that reaches hop, else the one at the address that
-// the host's routing takes as the source for hop. For streams it returns a living connection to exactly hop, dialed or accepted, or
-// dials one, from via's address if that reaches hop; all who want the same hop wait for the same dial. via may be zero. ctx ends only
-// the waiting of this caller; a dial has [Config].DialTimeout.
+// Connect returns a flow to hop. For UDP it chooses the socket: the one at via if that reaches hop, else the one at the
+// address that the host's routing takes as the source for hop. For streams it returns a living connection to exactly
+// hop, dialed or accepted, or dials one, from via's address if that reaches hop; all who want the same hop wait for the
+// same dial. via may be zero. ctx ends only the waiting of this caller; a dial has [Config].DialTimeout.
 //
-// The errors, to be told with [errors.Is]: [ErrNoListener] (UDP), [ErrDialTimeout], [ErrTooManyConnections], [ErrUnsupported], [ErrClosed],
-// ctx's, or what the kernel said.
+// The errors, to be told with [errors.Is]: [ErrNoListener] (UDP), [ErrDialTimeout], [ErrTooManyConnections],
+// [ErrUnsupported], [ErrClosed], ctx's, or what the kernel said.
 func (l *Layer) Connect(ctx context.Context, hop Hop, via netip.AddrPort) (Flow, error) {
 	hop.Addr, via = unmap(hop.Addr), unmap(via)
 	switch {
@@ -38,9 +38,10 @@ func (l *Layer) Connect(ctx context.Context, hop Hop, via netip.AddrPort) (Flow,
 	return l.connectStream(ctx, hop, via.Addr())
 }
 
-// ListenerFor returns the listener to name in Via and Record-Route of what is sent on f: the one that f came in on; for a connection
-// that was dialed, the one of the same protocol at f's local address, else one from which f's remote address can be reached, so
-// that a response finds a way when the connection has ended (RFC 3261 section 18.2.2). The flow need not be alive.
+// ListenerFor returns the listener to name in Via and Record-Route of what is sent on f: the one that f came in on; for
+// a connection that was dialed, the one of the same protocol at f's local address, else one from which f's remote
+// address can be reached, so that a response finds a way when the connection has ended (RFC 3261 section 18.2.2). The
+// flow need not be alive.
 func (l *Layer) ListenerFor(f Flow) (Listener, bool) {
 	if f.Protocol == UDP {
 		if s := (*l.sockets.Load())[f.Local]; s != nil {
@@ -82,7 +83,8 @@ const (
 	fitPreferred               // it has the address that was asked for
 )
 
-// bestListener chooses among the listeners that reach hop: the one at via, else one with via's IP address, else the first.
+// bestListener chooses among the listeners that reach hop: the one at via, else one with via's IP address, else the
+// first.
 func (l *Layer) bestListener(hop Hop, via netip.AddrPort) (best Listener, _ fit) {
 	const (
 		any       = 1 + iota
@@ -120,8 +122,8 @@ func (l *Layer) bestListener(hop Hop, via netip.AddrPort) (best Listener, _ fit)
 	return best, fitOneOfSeveral
 }
 
-// reaches says whether what is sent from a socket at from can arrive at to. A loopback source never leaves the host, an IPv6
-// link-local one never the link.
+// reaches says whether what is sent from a socket at from can arrive at to. A loopback source never leaves the host, an
+// IPv6 link-local one never the link.
 func reaches(from, to netip.Addr) bool {
 	switch {
 	case !from.IsValid() || from.IsUnspecified() || from.Is4() != to.Is4():

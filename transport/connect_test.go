@@ -80,7 +80,8 @@ func TestNoListenerNamesProtocolAndFamily(t *testing.T) {
 		"198.51.100.9:5060":   "transport: no UDP listener for IPv4 that reaches 198.51.100.9:5060",
 		"[2001:db8::99]:5060": "transport: no UDP listener for IPv6 that reaches [2001:db8::99]:5060",
 	} {
-		_, err := l.Connect(t.Context(), transport.Hop{Protocol: transport.UDP, Addr: netip.MustParseAddrPort(to)}, netip.AddrPort{})
+		hop := transport.Hop{Protocol: transport.UDP, Addr: netip.MustParseAddrPort(to)}
+		_, err := l.Connect(t.Context(), hop, netip.AddrPort{})
 		require.EqualError(t, err, want)
 	}
 }
@@ -99,16 +100,17 @@ func TestConnectRefusesWhatCannotBeReached(t *testing.T) {
 		require.ErrorContains(t, err, "is not an address that can be reached")
 	}
 	for _, p := range []transport.Protocol{0, transport.TLS, transport.WS, transport.WSS, 99} {
-		_, err := r.layer.Connect(t.Context(), transport.Hop{Protocol: p, Addr: netip.MustParseAddrPort("127.0.0.1:5060")}, netip.AddrPort{})
+		hop := transport.Hop{Protocol: p, Addr: netip.MustParseAddrPort("127.0.0.1:5060")}
+		_, err := r.layer.Connect(t.Context(), hop, netip.AddrPort{})
 		require.ErrorIs(t, err, transport.ErrUnsupported)
 		_, err = r.layer.Listen(t.Context(), p, netip.MustParseAddrPort("127.0.0.1:0"), "")
 		require.ErrorIs(t, err, transport.ErrUnsupported)
 	}
 }
 
-// RFC 3261 section 18.2.2: "If that connection is no longer open, the server SHOULD open a connection to the IP address in the
-// "received" parameter, if present, using the port in the "sent-by" value": so the sent-by of what leaves on a dialed connection is an
-// address that we accept on.
+// RFC 3261 section 18.2.2: "If that connection is no longer open, the server SHOULD open a connection to the IP address
+// in the "received" parameter, if present, using the port in the "sent-by" value": so the sent-by of what leaves on a
+// dialed connection is an address that we accept on.
 func TestListenerForStreams(t *testing.T) {
 	n := newMemNet("192.0.2.2", "192.0.2.1")
 	peer, r := start(t, transport.Config{Network: n}), start(t, transport.Config{Network: n})

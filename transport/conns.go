@@ -12,7 +12,8 @@ import (
 // connShards is how many locks share the tables of connections. A power of two.
 const connShards = 64
 
-// conns finds connections: by id for Send, until they have ended; by where they lead for Connect, until they begin to end.
+// conns finds connections: by id for Send, until they have ended; by where they lead for Connect, until they begin to
+// end.
 type conns struct {
 	lastID           atomic.Uint64
 	accepted, dialed atomic.Int64 // connections and dials that have not ended
@@ -38,7 +39,8 @@ func (t *conns) hop(h Hop) *shard[Hop, *conn] {
 	return &t.byHop[maphash.Comparable(t.seed, h)%connShards]
 }
 
-// get returns the connection of f. All of f must fit, for a stored flow may be from before a restart, when the ids began anew.
+// get returns the connection of f. All of f must fit, for a stored flow may be from before a restart, when the ids
+// began anew.
 func (t *conns) get(f Flow) *conn {
 	s := &t.byID[f.Conn%connShards]
 	s.RLock()
@@ -64,7 +66,8 @@ func (t *conns) to(h Hop, local netip.Addr) *conn {
 	return first
 }
 
-// add enters c, unless closing is set. Shutdown sets it before it walks the table, so it meets every connection that was entered.
+// add enters c, unless closing is set. Shutdown sets it before it walks the table, so it meets every connection that
+// was entered.
 func (t *conns) add(c *conn, closing *atomic.Bool) bool {
 	s := &t.byID[c.flow.Conn%connShards]
 	s.Lock()
@@ -141,7 +144,7 @@ type sources struct {
 	n  map[netip.Addr]int
 }
 
-// sourceKey makes an IPv6 address its /64: who has one address there has them all (RFC 6177 section 2).
+// sourceKey makes an IPv6 address its /64: who has one address there has them all (RFC 4291 section 2.5.1).
 func sourceKey(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return a

@@ -86,8 +86,8 @@ func (plainNet) Dial(ctx context.Context, network, _, remote string) (net.Conn, 
 
 func (plainNet) Addrs() ([]netip.Addr, error) { return nil, errors.New("unknown") }
 
-// RFC 3261 section 18.1.1: "implementations MUST be able to handle messages up to the maximum datagram packet size. For UDP, this size is
-// 65,535 bytes, including IP and UDP headers."
+// RFC 3261 section 18.1.1: "implementations MUST be able to handle messages up to the maximum datagram packet size. For
+// UDP, this size is 65,535 bytes, including IP and UDP headers."
 func TestDatagramSizes(t *testing.T) {
 	networks(t, func(t *testing.T, n transport.Network, at string) {
 		a, b := start(t, transport.Config{Network: n}), start(t, transport.Config{Network: n})
@@ -147,8 +147,8 @@ func TestDatagramsInOrder(t *testing.T) {
 	})
 }
 
-// A Receive that detaches may block; the rest of its batch, and what comes later, is received in order meanwhile, and the detached data
-// stays as it is.
+// A Receive that detaches may block; the rest of its batch, and what comes later, is received in order meanwhile, and
+// the detached data stays as it is.
 func TestDetachDatagram(t *testing.T) {
 	networks(t, func(t *testing.T, n transport.Network, at string) {
 		const all = inFlight

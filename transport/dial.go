@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"syscall"
 )
 
 // dial is one attempt to connect, for all who want it.
@@ -66,7 +67,8 @@ func (l *Layer) join(hop Hop, via netip.Addr) (*dial, *conn, error) {
 	return d, nil, nil
 }
 
-// dial connects to hop. No caller's context ends it: others may be waiting, and who comes next will want the connection.
+// dial connects to hop. No caller's context ends it: others may be waiting, and who comes next will want the
+// connection.
 func (l *Layer) dial(hop Hop, via netip.Addr) (Flow, error) {
 	ctx, cancel := context.WithTimeoutCause(l.ctx, l.cfg.DialTimeout, ErrDialTimeout)
 	defer cancel()
@@ -75,6 +77,9 @@ func (l *Layer) dial(hop Hop, via netip.Addr) (Flow, error) {
 		local = netip.AddrPortFrom(via, 0).String()
 	}
 	nc, err := l.cfg.Network.Dial(ctx, network("tcp", hop.Addr), local, hop.Addr.String())
+	if local != "" && errors.Is(err, syscall.EADDRNOTAVAIL) { // via is not this host's, as after a move
+		nc, err = l.cfg.Network.Dial(ctx, network("tcp", hop.Addr), "", hop.Addr.String())
+	}
 	if err != nil {
 		switch {
 		case l.closing.Load():

@@ -20,7 +20,8 @@ var (
 	ErrOverload = errors.New("transport: too many bytes buffered")
 	// ErrTooManyConnections: [Config].MaxDialed is reached.
 	ErrTooManyConnections = errors.New("transport: too many connections")
-	// ErrNoListener: nothing listens with the protocol and address family that are needed. The error is a [*NoListenerError].
+	// ErrNoListener: nothing listens with the protocol and address family that are needed. The error is a
+	// [*NoListenerError].
 	ErrNoListener = errors.New("transport: no listener")
 	// ErrDialTimeout: [Config].DialTimeout passed.
 	ErrDialTimeout = errors.New("transport: dial timeout")

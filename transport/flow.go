@@ -5,15 +5,16 @@ import (
 	"net/netip"
 )
 
-// Flow is the way a message came or is to go: a pair of addresses, and for streams one connection between them. It is a small
-// comparable value, fit to be a map key and to be kept in a binding; it stays valid as a value when its connection has ended, then
-// [Layer.Send] says [ErrFlowGone]. The addresses are unmapped: never an IPv4 address in IPv6 form.
+// Flow is the way a message came or is to go: a pair of addresses, and for streams one connection between them. It is a
+// small comparable value, fit to be a map key and to be kept in a binding; it stays valid as a value when its
+// connection has ended, then [Layer.Send] says [ErrFlowGone]. The addresses are unmapped: never an IPv4 address in IPv6
+// form.
 type Flow struct {
 	Protocol Protocol
 	Local    netip.AddrPort
 	Remote   netip.AddrPort
-	// Conn tells one connection from another, also from an earlier one between the same addresses. It is 0 for UDP. It means
-	// something only to the Layer that made it.
+	// Conn tells one connection from another, also from an earlier one between the same addresses. It is 0 for UDP. It
+	// means something only to the Layer that made it.
 	Conn uint64
 }
 
@@ -47,8 +48,8 @@ func (h Hop) String() string { return h.Protocol.String() + " " + h.Addr.String(
 type Listener struct {
 	Protocol Protocol
 	Addr     netip.AddrPort // concrete, never unspecified
-	// Advertise is what others are told instead of Addr ("host" or "host:port"), for a socket behind a NAT or a name with a
-	// certificate; "" if they are told Addr. This package only keeps it.
+	// Advertise is what others are told instead of Addr ("host" or "host:port"), for a socket behind a NAT or a name
+	// with a certificate; "" if they are told Addr. This package only keeps it.
 	Advertise string
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// FuzzFraming: however the bytes of a stream are cut, and whichever messages are detached, the same messages come in the same order, and
-// no detached one changes.
+// FuzzFraming: however the bytes of a stream are cut, and whichever messages are detached, the same messages come in
+// the same order, and no detached one changes.
 func FuzzFraming(f *testing.F) {
 	f.Add([]byte("one\ntwo\n\n\nthree\nfo"), uint64(1))
 	f.Add([]byte("one\nbad\x00\ntwo\n"), uint64(2))
@@ -92,7 +92,8 @@ func frame(t *testing.T, name string, n transport.Network, stream []byte, seed u
 	require.Zero(t, st.Buffered, name)
 }
 
-// split is what the transport has to come to. A peer that resets instead of closing may hide the end of a stream without garbage.
+// split is what the transport has to come to. A peer that resets instead of closing may hide the end of a stream
+// without garbage.
 func split(stream []byte) (texts []string, err error) {
 	good, _, garbage := bytes.Cut(stream, []byte{0})
 	for line := range bytes.Lines(good) {

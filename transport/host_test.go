@@ -202,6 +202,14 @@ func TestHostDialFromPreferredAddress(t *testing.T) {
 	require.Equal(t, via, got)
 }
 
+func TestHostDialFromAnAddressThatIsNotOurs(t *testing.T) {
+	a, b := start(t, transport.Config{}), start(t, transport.Config{})
+	hop := transport.Hop{Protocol: transport.TCP, Addr: a.listen(transport.TCP, "127.0.0.1:0").Addr}
+	f, err := b.layer.Connect(t.Context(), hop, netip.MustParseAddrPort("198.51.100.7:5060"))
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1", f.Local.Addr().String())
+}
+
 func TestHostSourceAddress(t *testing.T) {
 	a, b := start(t, transport.Config{}), start(t, transport.Config{})
 	to := a.listen(transport.UDP, "127.0.0.1:0")

@@ -10,8 +10,8 @@ import (
 // hostNetwork is the operating system's Network.
 type hostNetwork struct{}
 
-// keepAlive finds peers that have vanished, and keeps NAT bindings of TCP, which last for hours (RFC 5382 section 5), without a load
-// that counts for tens of thousands of connections.
+// keepAlive finds peers that have vanished, and keeps NAT bindings of TCP, which last for hours (RFC 5382 section 5),
+// without a load that counts for tens of thousands of connections.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 15 * time.Second, Count: 4}
 
 func (hostNetwork) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {

@@ -15,8 +15,9 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// peersEnv makes the test binary a crowd of TCP peers: "port count". Each sends one message, awaits the answer, and stays until
-// standard input ends. They are a process of their own for the sake of what is measured, and of the limit on open files.
+// peersEnv makes the test binary a crowd of TCP peers: "port count". Each sends one message, awaits the answer, and
+// stays until standard input ends. They are a process of their own for the sake of what is measured, and of the limit
+// on open files.
 const peersEnv = "TRANSPORT_TEST_PEERS"
 
 func TestMain(m *testing.M) {
@@ -54,8 +55,8 @@ func peers(port, count int) error {
 	return err
 }
 
-// BenchmarkIdleConnection accepts connections, gets and answers one message on each, and reports what one costs the process while it is
-// idle. What it costs the kernel is not counted.
+// BenchmarkIdleConnection accepts connections, gets and answers one message on each, and reports what one costs the
+// process while it is idle. What it costs the kernel is not counted.
 //
 //	go test -run '^$' -bench IdleConnection -benchtime 19900x ./transport
 func BenchmarkIdleConnection(b *testing.B) {

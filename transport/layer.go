@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Layer is the transport layer of RFC 3261 section 18: it owns the sockets and connections, hands up what they receive, and sends. Make
-// one with [New]. Its methods may be called from any goroutine; those without a context do not block.
+// Layer is the transport layer of RFC 3261 section 18: it owns the sockets and connections, hands up what they receive,
+// and sends. Make one with [New]. Its methods may be called from any goroutine; those without a context do not block.
 type Layer struct {
 	cfg   Config // with its defaults filled in
 	epoch time.Time
@@ -41,7 +41,8 @@ type Layer struct {
 	past      DatagramStats // of the sockets that are closed
 }
 
-// pools holds what is used again. They belong to the Layer, so that none of it crosses from one Layer, or one test, to another.
+// pools holds what is used again. They belong to the Layer, so that none of it crosses from one Layer, or one test, to
+// another.
 type pools struct {
 	slots   sync.Pool // *slot
 	chunks  sync.Pool // *chunk
@@ -88,15 +89,16 @@ func (c Config) withDefaults() Config {
 // forever is far enough that nobody sees it pass, and near enough that it can be added to any time.
 const forever = time.Duration(math.MaxInt64 / 4)
 
-// Listeners returns the listeners in the order in which they were added. The slice is a shared snapshot: do not change it.
+// Listeners returns the listeners in the order in which they were added. The slice is a shared snapshot: do not change
+// it.
 func (l *Layer) Listeners() []Listener { return *l.listeners.Load() }
 
-// Send sends b, one message, on f: over UDP from the socket f.Local to f.Remote, over a stream on the connection f.Conn. It does not keep
-// b. On a stream it never waits for the peer: what the connection does not take at once is queued. An error means that the message was
-// not sent; nil means that it was handed to the kernel or queued.
+// Send sends b, one message, on f: over UDP from the socket f.Local to f.Remote, over a stream on the connection
+// f.Conn. It does not keep b. On a stream it never waits for the peer: what the connection does not take at once is
+// queued. An error means that the message was not sent; nil means that it was handed to the kernel or queued.
 //
-// The errors, to be told with [errors.Is]: [ErrFlowGone] if the socket or connection is no more, [ErrQueueFull] (and the connection is closed),
-// [ErrTooLarge], [ErrClosed], or what the kernel said.
+// The errors, to be told with [errors.Is]: [ErrFlowGone] if the socket or connection is no more, [ErrQueueFull] (and
+// the connection is closed), [ErrTooLarge], [ErrClosed], or what the kernel said.
 func (l *Layer) Send(f Flow, b []byte) error {
 	if f.Protocol == UDP {
 		s := (*l.sockets.Load())[f.Local]
@@ -131,9 +133,9 @@ func (l *Layer) gone() error {
 	return ErrFlowGone
 }
 
-// Close ends the connection of f. Nothing more is received from it; what was sent before is still written, for as long as the peer
-// takes it. The connection cannot be found any more when Close returns; [Config].Closed is called later, with nil. The error
-// is [ErrFlowGone] if there is no such connection. Closing a UDP flow does nothing.
+// Close ends the connection of f. Nothing more is received from it; what was sent before is still written, for as long
+// as the peer takes it. The connection cannot be found any more when Close returns; [Config].Closed is called later,
+// with nil. The error is [ErrFlowGone] if there is no such connection. Closing a UDP flow does nothing.
 func (l *Layer) Close(f Flow) error {
 	if f.Protocol == UDP {
 		return nil
@@ -149,7 +151,8 @@ func (l *Layer) Close(f Flow) error {
 type endpoint interface {
 	io.Closer
 	listener() Listener
-	// serve runs until the endpoint is closed or another goroutine serves it. Whoever sees it closed calls Layer.remove.
+	// serve runs until the endpoint is closed or another goroutine serves it. Whoever sees it closed calls
+	// Layer.remove.
 	serve()
 }
 

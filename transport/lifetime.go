@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// group counts the goroutines of a Layer. The Layer itself is a member until Shutdown, so that the count reaches zero only once.
+// group counts the goroutines of a Layer. The Layer itself is a member until Shutdown, so that the count reaches zero
+// only once.
 type group struct {
 	n    atomic.Int64
 	done chan struct{} // closed when the last member has left
@@ -55,11 +56,12 @@ func (b *backoff) next() time.Duration {
 
 func (b *backoff) reset() { *b = 0 }
 
-// Shutdown ends the Layer: it closes the listeners and sockets, drops what still comes in, writes what [Layer.Send] has accepted,
-// closes the connections, calls Closed for each, and waits until all its goroutines, those of detached Receives too, have ended;
-// then it returns nil. When ctx ends first, what is left is closed as it is, and the error is ctx's; a Receive that blocks may then
-// still run. From the start of Shutdown on, all methods that need a socket fail with [ErrClosed]. A second Shutdown waits too. It must not be
-// called from Receive, Opened or Closed, for it would wait for itself.
+// Shutdown ends the Layer: it closes the listeners and sockets, drops what still comes in, writes what [Layer.Send] has
+// accepted, closes the connections, calls Closed for each, and waits until all its goroutines, those of detached
+// Receives too, have ended; then it returns nil. When ctx ends first, what is left is closed as it is, and the error is
+// ctx's; a Receive that blocks may then still run. From the start of Shutdown on, all methods that need a socket fail
+// with [ErrClosed]. A second Shutdown waits too. It must not be called from Receive, Opened or Closed, for it would
+// wait for itself.
 func (l *Layer) Shutdown(ctx context.Context) error {
 	l.mu.Lock()
 	first := !l.closing.Swap(true)

@@ -9,10 +9,11 @@ import (
 	"strings"
 )
 
-// Listen opens sockets for p, receives from them, and returns them as they came to be. A concrete address gives one socket; with
-// port 0 the host chooses the port. An unspecified address (0.0.0.0 for IPv4, [::] for IPv6, the zero netip.Addr for both) gives one
-// socket for each address of the host, because Via and Record-Route must name one: loopback included, IPv6 link-local not. If one
-// cannot be opened, none is. Others are told advertise ("host" or "host:port") if it is not "". ctx is for the opening only.
+// Listen opens sockets for p, receives from them, and returns them as they came to be. A concrete address gives one
+// socket; with port 0 the host chooses the port. An unspecified address (0.0.0.0 for IPv4, [::] for IPv6, the zero
+// netip.Addr for both) gives one socket for each address of the host, because Via and Record-Route must name one:
+// loopback included, IPv6 link-local not. If one cannot be opened, none is. Others are told advertise ("host" or
+// "host:port") if it is not "". ctx is for the opening only.
 func (l *Layer) Listen(ctx context.Context, p Protocol, addr netip.AddrPort, advertise string) ([]Listener, error) {
 	addrs, err := l.expand(addr)
 	if err != nil {
@@ -40,9 +41,9 @@ func (l *Layer) Listen(ctx context.Context, p Protocol, addr netip.AddrPort, adv
 	return listeners, nil
 }
 
-// ServePacket receives datagrams from pc, which the Layer owns from now on: it closes pc at Shutdown, and when it returns an error. The
-// local address of pc must be concrete. A pc that has ReadFromUDPAddrPort and WriteToUDPAddrPort as *net.UDPConn has them is read
-// and written without an allocation for each packet.
+// ServePacket receives datagrams from pc, which the Layer owns from now on: it closes pc at Shutdown, and when it
+// returns an error. The local address of pc must be concrete. A pc that has ReadFromUDPAddrPort and WriteToUDPAddrPort
+// as *net.UDPConn has them is read and written without an allocation for each packet.
 func (l *Layer) ServePacket(pc net.PacketConn, advertise string) (Listener, error) {
 	s, err := l.newSocket(pc, advertise)
 	if err != nil {
@@ -51,8 +52,8 @@ func (l *Layer) ServePacket(pc net.PacketConn, advertise string) (Listener, erro
 	return s.ls, l.add(s)
 }
 
-// ServeStream accepts TCP connections from ln, which the Layer owns from now on: it closes ln at Shutdown, and when it returns an
-// error. The address of ln must be concrete.
+// ServeStream accepts TCP connections from ln, which the Layer owns from now on: it closes ln at Shutdown, and when it
+// returns an error. The address of ln must be concrete.
 func (l *Layer) ServeStream(ln net.Listener, advertise string) (Listener, error) {
 	a, err := l.newAcceptor(ln, advertise)
 	if err != nil {
@@ -118,11 +119,14 @@ func (l *Layer) newListener(p Protocol, local net.Addr, advertise string) (Liste
 		return Listener{}, errNoReceive
 	case p != UDP && l.cfg.NewSplitter == nil:
 		return Listener{}, errNoSplitter
-	case strings.ContainsFunc(advertise, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`;,<>@"/?`, r) }):
+	case strings.ContainsFunc(advertise, noHostPort):
 		return Listener{}, fmt.Errorf("advertised address %q is not a host with or without a port", advertise)
 	}
 	return Listener{Protocol: p, Addr: addr, Advertise: advertise}, nil
 }
+
+// noHostPort says that r cannot be in a host with a port.
+func noHostPort(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`;,<>@"/?`, r) }
 
 // network is the name that package net has for base ("udp", "tcp") in the family of addr.
 func network(base string, addr netip.AddrPort) string {

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mmsg reads batches with recvmmsg(2). The ReadBatch of golang.org/x/net does the same but makes a net.Addr for each datagram.
+// mmsg reads batches with recvmmsg(2). The ReadBatch of golang.org/x/net does the same but makes a net.Addr for each
+// datagram.
 type mmsg struct {
 	socket *socket
 	raw    syscall.RawConn

@@ -3,8 +3,8 @@ package transport
 // Packet is one datagram, or one message of a stream, and the flow that it came on.
 type Packet struct {
 	Flow Flow
-	// Data is the message's text. It belongs to the reader again when [Config].Receive returns: copy what is to be kept. It
-	// may be written to.
+	// Data is the message's text. It belongs to the reader again when [Config].Receive returns: copy what is to be
+	// kept. It may be written to.
 	Data []byte
 
 	owner    detacher // nil in a Packet that a test made
@@ -17,9 +17,10 @@ type detacher interface {
 	detach(p *Packet)
 }
 
-// Detach makes the socket or connection be read on by another goroutine from here on, so that the caller of Detach, which is the
-// running Receive, may block. What comes later on the same socket or connection is then received at the same time. The packet and its
-// Data stay valid until Receive returns. Only the goroutine that runs Receive may call it; a second call does nothing.
+// Detach makes the socket or connection be read on by another goroutine from here on, so that the caller of Detach,
+// which is the running Receive, may block. What comes later on the same socket or connection is then received at the
+// same time. The packet and its Data stay valid until Receive returns. Only the goroutine that runs Receive may call
+// it; a second call does nothing.
 func (p *Packet) Detach() {
 	if p.detached || p.owner == nil {
 		return

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Protocol is a transport protocol of SIP, as it stands in the sent-protocol of a Via (RFC 3261 section 20.42, RFC 7118 section 5.1).
-// The zero value is none.
+// Protocol is a transport protocol of SIP, as it stands in the sent-protocol of a Via (RFC 3261 section 20.42, RFC 7118
+// section 5). The zero value is none.
 type Protocol uint8
 
 const (
@@ -30,7 +30,8 @@ var protocols = [...]struct {
 	WSS: {"WSS", 443, true},
 }
 
-// String returns the name as it is written in a Via: "UDP", "TCP", "TLS", "WS", "WSS"; "" for the zero value.
+// String returns the name as it is written in a Via: "UDP", "TCP", "TLS", "WS", "WSS"; "" for the zero
+// value.
 func (p Protocol) String() string {
 	if int(p) < len(protocols) {
 		return protocols[p].name
@@ -47,8 +48,8 @@ func (p Protocol) Reliable() bool { return p.Valid() && p != UDP }
 // Secure says whether p runs over TLS.
 func (p Protocol) Secure() bool { return p.Valid() && protocols[p].secure }
 
-// DefaultPort returns the port that is meant where none is written (RFC 3261 section 18.1.1 and 19.1.2; RFC 7118 section 5.3): 5060, for TLS
-// 5061, for WS 80, for WSS 443; 0 for the zero value.
+// DefaultPort returns the port that is meant where none is written (RFC 3261 sections 18.1.1 and 19.1.2, RFC 7118
+// section 5): 5060, for TLS 5061, for WS 80, for WSS 443; 0 for the zero value.
 func (p Protocol) DefaultPort() uint16 {
 	if !p.Valid() {
 		return 0

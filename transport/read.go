@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// chunkSize is what is read at once from a connection of the operating system. Chunks are shared by all connections, and held only
-	// while there is something to read.
-	chunkSize = 16 << 10
+	// chunkSize is what is read at once from a connection of the operating system. Chunks are shared by all
+	// connections, and held only while there is something to read. A chunk is 16 KiB, a size that the allocator has.
+	chunkSize = 16<<10 - 8
 	// minBuffer is the smallest buffer that a connection has for itself.
 	minBuffer = 512
 )
@@ -37,9 +37,9 @@ func (l *Layer) freeChunk(ch *chunk) {
 	}
 }
 
-// reader is the receiving half of a connection. buf[r:w] has arrived and was not consumed. buf is the chunk's, or the connection's own:
-// a message that does not arrive at once is moved to a buffer of its own that doubles as the message grows, so that a thousand
-// slow senders hold what they have sent and not a thousand chunks.
+// reader is the receiving half of a connection. buf[r:w] has arrived and was not consumed. buf is the chunk's, or the
+// connection's own: a message that does not arrive at once is moved to a buffer of its own that doubles as the message
+// grows, so that a thousand slow senders hold what they have sent and not a thousand chunks.
 type reader struct {
 	splitter Splitter
 	buf      []byte

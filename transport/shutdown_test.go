@@ -100,7 +100,8 @@ func TestShutdownEndsDials(t *testing.T) {
 		r := start(t, transport.Config{Network: n, DialTimeout: -1})
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, err := r.layer.Connect(t.Context(), transport.Hop{Protocol: transport.TCP, Addr: netip.MustParseAddrPort("192.0.2.9:5060")}, netip.AddrPort{})
+			hop := transport.Hop{Protocol: transport.TCP, Addr: netip.MustParseAddrPort("192.0.2.9:5060")}
+			_, err := r.layer.Connect(t.Context(), hop, netip.AddrPort{})
 			require.ErrorIs(t, err, transport.ErrClosed)
 		})
 		synctest.Wait()

@@ -23,7 +23,8 @@ type socket struct {
 	in, out    datagrams
 }
 
-// datagrams counts one direction of a socket. It has a cache line of its own, for reader and senders run on different processors.
+// datagrams counts one direction of a socket. It has a cache line of its own, for reader and senders run on different
+// processors.
 type datagrams struct {
 	packets, bytes, errors, truncated atomic.Uint64
 
@@ -65,7 +66,7 @@ func (s *socket) setReadBuffer(u bufferedConn, size int) {
 		return
 	}
 	s.layer.clamped.Do(func() {
-		s.layer.cfg.Logger.Warn("UDP receive buffer is smaller than asked for; bursts may be lost (Linux: sysctl net.core.rmem_max)",
+		s.layer.cfg.Logger.Warn("UDP receive buffer is smaller than asked for (sysctl net.core.rmem_max); bursts may be lost",
 			"asked", size, "granted", s.readBuffer, "listener", s.ls.String())
 	})
 }

@@ -127,7 +127,8 @@ func (c *counters) closed(cause error) {
 	c.ends.Error++
 }
 
-// Stats returns the counters and gauges. They are read one after the other, so sums may be off by what happens meanwhile.
+// Stats returns the counters and gauges. They are read one after the other, so sums may be off by what happens
+// meanwhile.
 func (l *Layer) Stats() Stats {
 	c := &l.counters
 	l.mu.Lock()

@@ -35,8 +35,8 @@ func write(t testing.TB, c net.Conn, s string) {
 	require.NoError(t, err)
 }
 
-// RFC 3261 section 18: "These connections are indexed by the tuple formed from the address, port, and transport protocol at the far
-// end of the connection."
+// RFC 3261 section 18: "These connections are indexed by the tuple formed from the address, port, and transport
+// protocol at the far end of the connection."
 func TestStreamBothWaysOverOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet("192.0.2.1")
@@ -53,10 +53,11 @@ func TestStreamBothWaysOverOneConnection(t *testing.T) {
 		require.NoError(t, a.layer.Send(af, []byte("welcome\n")))
 		require.Equal(t, bf, b.want("welcome\n"))
 
-		// "When a connection is opened by the transport layer, this index is set to the destination IP, port and transport."
-		require.Equal(t, bf, b.connect(transport.TCP, ls.Addr))
-		// "When the connection is accepted by the transport layer, this index is set to the source IP address, port number, and
+		// "When a connection is opened by the transport layer, this index is set to the destination IP, port and
 		// transport."
+		require.Equal(t, bf, b.connect(transport.TCP, ls.Addr))
+		// "When the connection is accepted by the transport layer, this index is set to the source IP address, port
+		// number, and transport."
 		require.Equal(t, af, a.connect(transport.TCP, af.Remote))
 		require.Equal(t, 1, n.dials)
 	})
@@ -104,8 +105,9 @@ func TestStreamByteByByte(t *testing.T) {
 	})
 }
 
-// RFC 5626 section 4.4.1: "the receiver MUST immediately respond with a single CRLF" to a double one. The Splitter of this test takes
-// line feeds.
+// RFC 5626 section 5.4: "When a server receives a double CRLF sequence between SIP messages on a connection-oriented
+// transport such as TCP or SCTP, it MUST immediately respond with a single CRLF over the same connection." Here lines
+// end with LF.
 func TestStreamKeepaliveIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet("192.0.2.1")
@@ -239,7 +241,9 @@ func TestStreamDeadlines(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				n := newMemNet("192.0.2.1")
-				r := start(t, transport.Config{Network: n, FirstMessageTimeout: first, MessageTimeout: whole, IdleTimeout: idle})
+				r := start(t, transport.Config{
+					Network: n, FirstMessageTimeout: first, MessageTimeout: whole, IdleTimeout: idle,
+				})
 				r.listen(transport.TCP, server)
 				began := time.Now()
 				c := phone(t, n, "192.0.2.9:5060")
@@ -258,8 +262,8 @@ func TestStreamDeadlines(t *testing.T) {
 	}
 }
 
-// RFC 3261 section 18: "It is RECOMMENDED that connections be kept open for some implementation-defined duration after the last message
-// was sent or received over that connection."
+// RFC 3261 section 18: "It is RECOMMENDED that connections be kept open for some implementation-defined duration after
+// the last message was sent or received over that connection."
 func TestStreamSendingKeepsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet("192.0.2.1")
@@ -279,7 +283,9 @@ func TestStreamSendingKeepsTheConnection(t *testing.T) {
 func TestStreamNoDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newMemNet("192.0.2.1")
-		r := start(t, transport.Config{Network: n, FirstMessageTimeout: -1, MessageTimeout: -1, IdleTimeout: -1, WriteTimeout: -1, DialTimeout: -1})
+		r := start(t, transport.Config{
+			Network: n, FirstMessageTimeout: -1, MessageTimeout: -1, IdleTimeout: -1, WriteTimeout: -1, DialTimeout: -1,
+		})
 		r.listen(transport.TCP, server)
 		c := phone(t, n, "")
 		write(t, c, "o")
@@ -658,8 +664,11 @@ func TestAcceptBacksOff(t *testing.T) {
 		for i, at := range ln.times[1 : ln.fail+1] {
 			pauses = append(pauses, at.Sub(ln.times[i]))
 		}
-		const ms = time.Millisecond
-		require.Equal(t, []time.Duration{5 * ms, 10 * ms, 20 * ms, 40 * ms, 80 * ms, 160 * ms, 320 * ms, 640 * ms, 1000 * ms, 1000 * ms, 1000 * ms}, pauses)
+		var want []time.Duration
+		for _, ms := range []time.Duration{5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000} {
+			want = append(want, ms*time.Millisecond)
+		}
+		require.Equal(t, want, pauses)
 		require.EqualValues(t, 11, r.layer.Stats().Stream.AcceptErrors)
 	})
 }

@@ -10,14 +10,17 @@ import (
 )
 
 const (
-	// flushPiece is how much is written with one deadline: a peer that is slow but takes a piece in time is no dead one.
+	// flushPiece is how much is written with one deadline: a peer that is slow but takes a piece in time is no dead
+	// one.
 	flushPiece = 64 << 10
-	// maxDirect is how many times a Send writes what others have queued meanwhile, before it leaves that to a goroutine.
+	// maxDirect is how many times a Send writes what others have queued meanwhile, before it leaves that to a
+	// goroutine.
 	maxDirect = 4
 )
 
-// writer is the sending half of a connection. Whoever sets busy writes, without the lock; others append to queue meanwhile. A Send that
-// finds nobody writes by itself, as much as the socket takes; what is left becomes the queue, and a goroutine flushes it.
+// writer is the sending half of a connection. Whoever sets busy writes, without the lock; others append to queue
+// meanwhile. A Send that finds nobody writes by itself, as much as the socket takes; what is left becomes the queue,
+// and a goroutine flushes it.
 type writer struct {
 	busy    bool   // guarded by conn.mu
 	queue   []byte // guarded by conn.mu
@@ -72,8 +75,8 @@ func (c *conn) enqueue(b []byte) error {
 	return nil
 }
 
-// startFlush starts the goroutine that writes the queue. The caller holds mu and knows that c is not closed, so that the goroutine
-// that reads still runs and the group is not empty.
+// startFlush starts the goroutine that writes the queue. The caller holds mu and knows that c is not closed, so that
+// the goroutine that reads still runs and the group is not empty.
 func (c *conn) startFlush() {
 	c.out.busy = true
 	c.layer.start(c.flush)
