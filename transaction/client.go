@@ -147,7 +147,7 @@ func (c *Client) makeACK(final *sip.Message) []byte {
 	if err != nil {
 		return nil
 	}
-	return sip.AppendACK(nil, invite, final)
+	return trim(sip.AppendACK(nil, invite, final))
 }
 
 // makeCancel builds a CANCEL from what was sent, and a transaction for it (RFC 3261 section 9.1); nil if what was sent was no INVITE.
@@ -165,7 +165,7 @@ func (c *Client) makeCancel(now instant) (*Client, []byte) {
 	if c.outbox != nil {
 		reason = c.outbox.reason
 	}
-	b := sip.AppendCancel(nil, invite, reason)
+	b := trim(sip.AppendCancel(nil, invite, reason))
 	own := sh.newClient(k, c.flow, sip.CANCEL, b, nil, now)
 	own.own = true
 	return own, b
@@ -230,10 +230,10 @@ func (c *Client) dispatch(n notice, now instant) {
 	c.schedule(now)
 }
 
-// leave puts n in the outbox. What the state does not depend on is dropped when the user is too slow.
+// leave puts n in the outbox. What would come again, or does not matter, is dropped when the user is too slow.
 func (c *Client) leave(n notice) {
 	box := c.box()
-	if len(box.notices) >= maxNotices && n.todo == passUp {
+	if len(box.notices) >= maxNotices && n.todo&^(passUp|sendRequest|sendACK) == 0 {
 		c.shard.dropped++
 		return
 	}

@@ -498,6 +498,31 @@ func TestClientTransportError(t *testing.T) {
 	}
 }
 
+// A response that comes while the request is being sent counts, even if the sender then says that it was not.
+func TestResponseBeforeError(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.fails(func(transport.Flow, []byte) error {
+			time.Sleep(time.Second)
+			return errCable
+		})
+		go func() {
+			time.Sleep(400 * time.Millisecond)
+			w.answer(tcp, options, 100)
+		}()
+		c, err := w.send(tcp, options, &caller{w: w})
+		require.NoError(t, err)
+		require.NotNil(t, c)
+		w.fails(nil)
+		w.answer(tcp, options, 200)
+		w.until(10)
+		w.want(
+			"0.400 Response 100",
+			"1.000 > OPTIONS: the cable is cut",
+			"1.000 Response 200",
+			"1.000 Ended")
+	})
+}
+
 func TestNewClientRefused(t *testing.T) {
 	inWorld(t, Config{MaxClient: 2}, func(w *world) {
 		ack, cancel, bye := text{method: sip.ACK}, text{method: sip.CANCEL}, text{method: sip.BYE}

@@ -40,6 +40,12 @@
 //   - Where Timers D, I, J and K are zero the transaction still ends on a timer's goroutine if the user caused it, as the user is
 //     not called from within its own calls.
 //
+// # What it costs
+//
+// A retransmission is absorbed without allocating, and a new transaction is one allocation. On UDP a transaction that waits for its end
+// needs about 400 bytes (INVITE server), 620 (another server, with a response of 270 bytes that it may send again) or 300 (client); all four of a
+// relayed call 1.7 KB (go test -run 'Memory|Allocations' -v). Timers cost the same among 10,000 and among 200,000 (go test -bench 'Wheel|Among').
+//
 // # What it does not do
 //
 // It resolves no names, chooses no flow and dials nothing: what cannot be sent is reported to the user, who may try elsewhere. It does not

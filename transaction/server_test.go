@@ -378,6 +378,22 @@ func TestServerTransportError(t *testing.T) {
 			}
 		}
 	}
+	// The transaction does not end while its response is being sent.
+	inWorld(t, Config{}, func(w *world) {
+		w.receive(tcp, options)
+		w.fails(func(transport.Flow, []byte) error {
+			time.Sleep(time.Second)
+			return errCable
+		})
+		require.ErrorIs(t, w.respond(options, 200), ErrTransport)
+		w.fails(nil)
+		require.NoError(t, w.respond(options, 200))
+		w.want(
+			"0.000 Request OPTIONS",
+			"1.000 > 200 (OPTIONS): the cable is cut",
+			"1.000 > 200 (OPTIONS)",
+			"1.000 Ended OPTIONS")
+	})
 	// A provisional response that cannot be sent is no failure of the transaction.
 	inWorld(t, Config{}, func(w *world) {
 		w.receive(tcp, invite)

@@ -11,7 +11,8 @@ type Stats struct {
 	ACKs uint64
 	// Refused requests were answered with 503 as MaxServer was reached, RefusedClients were calls of NewClient as MaxClient was.
 	Refused, RefusedClients uint64
-	// Dropped are responses, not the first final one, that a user was too slow to take.
+	// Dropped are responses that a user was too slow to take, but never the first final one, and retransmissions that would have
+	// had to wait for it.
 	Dropped uint64
 }
 

@@ -66,15 +66,42 @@ func TestRequestBlocks(t *testing.T) {
 				w.mu.Lock() // Cancel is not called from within SetData, which would deadlock
 				tx.SetData("mine")
 				w.mu.Unlock()
+				time.Sleep(time.Second)
 				require.NoError(t, w.respond(invite, 487))
 				w.receive(udp, ackOf)
 			})
-			w.mu.Lock()
-			require.Contains(t, w.log, "1.000 Cancel of INVITE")
-			require.Contains(t, w.log, "6.000 Ended INVITE")
-			w.log = nil
-			w.mu.Unlock()
+			w.want(
+				"0.000 Request INVITE",
+				"0.100 > 200 (CANCEL)",
+				"0.200 > 100 (INVITE)",
+				"1.000 Cancel of INVITE",
+				"2.000 > 487 (INVITE)",
+				"2.000 Request returns",
+				"7.000 Ended INVITE")
 		})
+	})
+}
+
+// The user is told of the end when it is done with the CANCEL.
+func TestCancelBlocks(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.cancel = func(tx *Server) {
+			time.Sleep(time.Second)
+			w.note("Cancel returns")
+		}
+		w.receive(tcp, invite)
+		go w.receive(tcp, cancelOf)
+		w.until(0.1)
+		w.respond(invite, 487)
+		w.receive(tcp, ackOf)
+		w.until(2)
+		w.want(
+			"0.000 Request INVITE",
+			"0.000 > 200 (CANCEL)",
+			"0.000 Cancel of INVITE",
+			"0.100 > 487 (INVITE)",
+			"1.000 Cancel returns",
+			"1.000 Ended INVITE")
 	})
 }
 

@@ -78,8 +78,8 @@ func (w *wheel) place(due instant) int {
 	case ahead < slots:
 		return int(tick % slots)
 	}
-	// What is too far away goes to the last far slot and is placed anew from there.
-	return slots + int(min(tick>>slotBits, w.tick>>slotBits+slots-1)%slots)
+	// What is further away than there are far slots is placed anew when the time of its slot has come.
+	return slots + int(tick>>slotBits%slots)
 }
 
 // push puts t at the end of a list.

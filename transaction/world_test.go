@@ -34,6 +34,7 @@ type world struct {
 	packets []sent
 	fail    func(f transport.Flow, b []byte) error // if a message cannot be sent
 	request func(tx *Server, m *sip.Message)       // called by Request
+	cancel  func(tx *Server)                       // called by Cancel
 	last    *Server                                // of the last request
 }
 
@@ -183,7 +184,12 @@ func (w *world) Request(tx *Server, m *sip.Message, p *transport.Packet) {
 	}
 }
 
-func (w *world) Cancel(tx *Server, m *sip.Message) { w.note("Cancel of %s", tx.Method()) }
+func (w *world) Cancel(tx *Server, m *sip.Message) {
+	w.note("Cancel of %s", tx.Method())
+	if w.cancel != nil {
+		w.cancel(tx)
+	}
+}
 
 func (w *world) Response(m *sip.Message, f transport.Flow) {
 	w.note("stray Response %d (%s)", m.Status(), m.CSeq().Method)
