@@ -107,7 +107,7 @@ func bytesPer(t testing.TB, n int, add func(table *Table, user *idle, i int)) in
 // What a transaction needs while it waits. A whole relayed call has to stay below 3 KB.
 func TestMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const n = 4000
+		const n = 1500
 		p := &transport.Packet{Flow: udp}
 		for _, c := range []struct {
 			name  string
