@@ -44,8 +44,12 @@ func makeClasses() (t [256]class) {
 	set(isDigit, digits)
 	set(isHex, digits+"abcdefABCDEF")
 	set(isToken, alphanum+"-.!%*_+`'~")
-	// "#" has to be escaped in a user, but the phones that dial "*21#" do not do it, and it cannot be mistaken here.
+	// "#" and all that is not ASCII have to be escaped in a user, but the phones that dial "*21#" do not do it, nor do those whose
+	// users have names like Jürgen; neither can be mistaken.
 	set(isUser, alphanum+mark+"&=+$,;?/"+"#")
+	for b := 0x80; b < 256; b++ {
+		t[b] |= isUser
+	}
 	set(isPassword, alphanum+mark+"&=+$,")
 	set(isHost, alphanum+"-._")
 	set(isParam, alphanum+mark+"[]/:&+$")

@@ -81,6 +81,23 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// RFC 3261 7.1: "Request-Line = Method SP Request-URI SP SIP-Version CRLF"
+func TestRequestLine(t *testing.T) {
+	for line, cause := range map[string]sip.Cause{
+		"OPTIONS": sip.CauseStartLine, "OPTIONS sip:a": sip.CauseStartLine, "OP(TIONS sip:a SIP/2.0": sip.CauseStartLine, " OPTIONS sip:a SIP/2.0": sip.CauseStartLine,
+		"OPTIONS\tsip:a SIP/2.0": sip.CauseStartLine, "OPTIONS SIP/2.0": sip.CauseStartLine, "OPTIONS  SIP/2.0": sip.CauseRequestURI, "OPTIONS sip:a\tSIP/2.0": sip.CauseStartLine,
+		"OPTIONS sip:a@ SIP/2.0": sip.CauseRequestURI, "OPTIONS sip:a?h=v SIP/2.0": sip.CauseRequestURI, "OPTIONS a SIP/2.0": sip.CauseRequestURI,
+	} {
+		_, err := refused(t, message(line, nil, strings.Split(strings.TrimSpace(options()), "\r\n")[1:]))
+		require.Equal(t, cause, err.Cause, line)
+		require.Equal(t, 400, err.Status)
+	}
+	for _, u := range []string{"urn:service:sos", "tel:+1-201-555-0123;phone-context=example.com", "nobodyKnowsThisScheme:totallyopaquecontent", "http://a/b?c"} {
+		m := parse(t, strings.Replace(options(), "sip:bob@example.com", u, 1))
+		require.Equal(t, strings.ToLower(u), strings.ToLower(m.RequestURI().String()))
+	}
+}
+
 // RFC 3261 7.3.1: "Any whitespace preceding the colon" is allowed, and names are case-insensitive. What is written has none, so that
 // a field that is removed by its name is gone whatever its form.
 func TestHeaderNames(t *testing.T) {

@@ -9,7 +9,7 @@ type Parser struct {
 	MaxLine    int // bytes of a header field or start line, when unfolded; 16384, and at most 65535. More: 513
 	MaxURI     int // bytes of the Request-URI; 8192. More: 414
 	MaxHeaders int // header fields; 256. More: 513
-	MaxParams  int // parameters of a URI or of an element of a header field; 64. More: 400
+	MaxParams  int // parameters, or headers, of a URI, parameters of an element of a header field; 64. More: 400
 	MaxNesting int // comments within comments, in the fields that have them; 8, and at most 100. More: 400
 }
 

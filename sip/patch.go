@@ -184,6 +184,8 @@ func (p *Patch) RemoveFirst(name string) {
 	switch e := p.latest(k, removeEdit|partial); {
 	case e == nil:
 		p.append(edit{key: k, kind: dropEdit, count: 1})
+	case e.kind == replaceEdit && k.dropFirst(e.value) != "":
+		e.value = k.dropFirst(e.value)
 	case e.kind != removeEdit && e.count < maxOffset:
 		e.kind, e.value = dropEdit, ""
 		e.count++
@@ -211,7 +213,9 @@ func (p *Patch) ReplaceFirst(name, value string) {
 	switch e := p.latest(k, removeEdit|partial); {
 	case e == nil:
 		p.append(edit{key: k, value: value, kind: replaceEdit})
-	case e.kind != removeEdit:
+	case e.kind == replaceEdit:
+		e.value = k.replaceFirst(e.value, value)
+	case e.kind == dropEdit:
 		e.kind, e.value = replaceEdit, value
 	}
 }

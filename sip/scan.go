@@ -40,14 +40,6 @@ type scanner struct {
 	more  []line
 }
 
-// line returns line i.
-func (s *scanner) line(i int) *line {
-	if i < len(s.few) {
-		return &s.few[i]
-	}
-	return &s.more[i-len(s.few)]
-}
-
 func (s *scanner) append(l line) {
 	if s.count < len(s.few) {
 		s.few[s.count] = l

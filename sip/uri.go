@@ -194,7 +194,7 @@ func (x *uriIndex) indexTail(s string, i, maxParams int) fault {
 	}
 	if i < len(s) && s[i] == '?' {
 		x.headers = uint16(i + 1)
-		return checkURIHeaders(s[i+1:])
+		return checkURIHeaders(s[i+1:], maxParams)
 	}
 	if i < len(s) {
 		return "bad character in a URI"
@@ -244,8 +244,11 @@ func uriParamsEnd(s string, i, maxParams int) (int, fault) {
 }
 
 // checkURIHeaders checks headers (RFC 3261 section 25.1), without their "?".
-func checkURIHeaders(s string) fault {
+func checkURIHeaders(s string, most int) fault {
 	for more := true; more; {
+		if most--; most < 0 {
+			return faultManyParams
+		}
 		var header string
 		header, s, more = strings.Cut(s, "&")
 		name, value, ok := strings.Cut(header, "=")
@@ -387,7 +390,7 @@ func (u URI) isWritable() bool {
 	if !hasParts(u.Scheme) {
 		return checkOpaque(u.Opaque) == ""
 	}
-	if u.Headers != "" && checkURIHeaders(u.Headers) != "" {
+	if u.Headers != "" && checkURIHeaders(u.Headers, maxOffset) != "" {
 		return false
 	}
 	if u.Params != "" {

@@ -46,13 +46,15 @@ func equalURIParams(a, b Params) bool {
 	return paramsMatch(a, b, true) && paramsMatch(b, a, false)
 }
 
-// paramsMatch checks each parameter of a against b.
+// paramsMatch checks each parameter of a against b. "Any given parameter-name MUST NOT appear more than once" (section 19.1.1); if
+// one does the first counts.
 func paramsMatch(a, b Params, compare bool) bool {
 	for rest := string(a); rest != ""; {
-		var name, value string
-		if name, value, rest = nextParam(rest); name == "" {
+		var name string
+		if name, _, rest = nextParam(rest); name == "" {
 			continue
 		}
+		value, _ := findParam(a, name)
 		w, ok := findParam(b, name)
 		if !ok && mustMatch(name) || ok && compare && !equalUnescaped(value, w, true) {
 			return false
@@ -178,10 +180,11 @@ func equalTelParams(a, b Params) bool {
 
 func telParamsWithin(a, b Params) bool {
 	for rest := string(a); rest != ""; {
-		var name, value string
-		if name, value, rest = nextParam(rest); name == "" {
+		var name string
+		if name, _, rest = nextParam(rest); name == "" {
 			continue
 		}
+		value, _ := findParam(a, name)
 		w, ok := findParam(b, name)
 		if !ok {
 			return false

@@ -25,6 +25,7 @@ func TestParseURI(t *testing.T) {
 		"SIP:a@B":                                     {Scheme: "sip", User: "a", Host: "B"},
 		"sip:a:@b":                                    {Scheme: "sip", User: "a", Host: "b"},
 		"sip:*21#@pbx_1.example.com.":                 {Scheme: "sip", User: "*21#", Host: "pbx_1.example.com."},
+		"sip:jürgen@b":                                {Scheme: "sip", User: "jürgen", Host: "b"},
 		"sip:%00%2f@b":                                {Scheme: "sip", User: "%00%2f", Host: "b"},
 		"sip:[2001:db8::9:1]:5070;x":                  {Scheme: "sip", Host: "[2001:db8::9:1]", Port: 5070, Params: "x"},
 		"sip:a@[::FFFF:192.0.2.1]":                    {Scheme: "sip", User: "a", Host: "[::FFFF:192.0.2.1]"},
@@ -62,7 +63,7 @@ func TestParseURIRefuses(t *testing.T) {
 		"sip:a@[2001:db8:::192.0.2.1]", "sip:a@2001:db8::1", "sip:a@b;", "sip:a@b;;c", "sip:a@b;c;", "sip:a@b;=c", "sip:a@b;c d", "sip:a@b;c<d",
 		`sip:a@b;c="d`, `sip:a@b;c=d"e"`, "sip:a@b;c=%1", "sip:a@b;c=é", "sip:a@b;c?", "sip:a@b?c", "sip:a@b?=c", "sip:a@b?c=d&", "sip:a@b?c=d&&e=f", "sip:a@b?c=<d>",
 		"tel:", "tel:;x", "tel:12 3", "tel:xyz", "tel:1@b", "urn:a b", "urn:<a>", `urn:"a"`, "urn:a\x7f",
-		"sip:" + strings.Repeat("a", 70000), "sip:a" + strings.Repeat(";p", 100),
+		"sip:" + strings.Repeat("a", 70000), "sip:a" + strings.Repeat(";p", 100), "sip:a?h=" + strings.Repeat("&h=", 100),
 	} {
 		_, err := sip.ParseURI(text)
 		require.Error(t, err, text)
@@ -82,6 +83,7 @@ func TestURIEqual(t *testing.T) {
 		{"sip:carol@chicago.com", "sip:carol@chicago.com;security=off"},
 
 		{"SIP:a@b", "sip:a@B"},
+		{"sip:a@b;user=1;user=2", "sip:a@b;user=1"},
 		{"sip:a@b;LR", "sip:a@b;lr;x=y"},
 		{"sip:a@b;%6cr;x=%41", "sip:a@b;lr;x=a"},
 		{"sip:a@b;tr%61nsport=tcp", "sip:a@b;transport=tcp"},

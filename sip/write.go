@@ -156,11 +156,11 @@ func (w *writer) edited(m *Message, p *Patch, i int) {
 
 // withoutFirst writes line i without those of its elements that e takes away.
 func (w *writer) withoutFirst(m *Message, i int, e *edit) {
-	before := 0 // elements in the lines before
-	for j := m.find(0, e.key); j < i; j = m.find(j+1, e.key) {
+	value, count := m.value(i), int(e.count)
+	before := 0 // elements in the lines before, or more than count
+	for j := m.find(0, e.key); j < i && before <= count; j = m.find(j+1, e.key) {
 		before += e.elements(m.value(j))
 	}
-	value, count := m.value(i), int(e.count)
 	replaced := e.kind == replaceEdit && before <= count && count < before+e.elements(value)
 	if count <= before && !replaced {
 		return
