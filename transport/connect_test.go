@@ -1,8 +1,11 @@
 package transport_test
 
 import (
+	"io"
+	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -229,4 +232,40 @@ func TestListenRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "must be concrete")
 	_, err = pc.WriteTo(nil, pc.LocalAddr())
 	require.Error(t, err, "closed")
+}
+
+// Several connections may lead to one hop, if they are to different addresses of ours.
+func TestConnectAmongSeveralConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newMemNet("192.0.2.1")
+		r := start(t, transport.Config{Network: n})
+		flows := make(map[string]transport.Flow)
+		conns := make(map[string]net.Conn)
+		for _, ip := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
+			r.listen(transport.TCP, ip+":5060")
+			c, err := n.Dial(t.Context(), "tcp4", "192.0.2.9:5060", ip+":5060")
+			require.NoError(t, err)
+			write(t, c, "one\n")
+			flows[ip], conns[ip] = r.want("one\n"), c
+		}
+		hop := transport.Hop{Protocol: transport.TCP, Addr: netip.MustParseAddrPort("192.0.2.9:5060")}
+		connect := func(via string) transport.Flow {
+			f, err := r.layer.Connect(t.Context(), hop, netip.MustParseAddrPort(via+":5060"))
+			require.NoError(t, err)
+			return f
+		}
+		for ip, f := range flows {
+			require.Equal(t, f, connect(ip))
+		}
+		for _, gone := range []string{"192.0.2.2", "192.0.2.3"} {
+			require.NoError(t, conns[gone].Close())
+			r.wantEnd(io.EOF)
+			require.NotEqual(t, flows[gone], connect(gone))
+			require.Equal(t, flows["192.0.2.1"], connect("192.0.2.1"))
+		}
+		require.NoError(t, conns["192.0.2.1"].Close())
+		r.wantEnd(io.EOF)
+		_, err := r.layer.Connect(t.Context(), hop, netip.AddrPort{})
+		require.ErrorIs(t, err, errRefused, "all are gone, so it dialed")
+	})
 }

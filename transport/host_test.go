@@ -161,11 +161,9 @@ func TestHostStreamManySenders(t *testing.T) {
 	for range senders * each {
 		line, err := in.ReadString('\n')
 		require.NoError(t, err)
-		var s, i int
-		var fill string
-		fmt.Sscan(line, &s, &i, &fill)
-		require.Equal(t, next[s], i)
-		require.Len(t, fill, 20*i)
+		s := line[0] - '0'
+		i := next[s]
+		require.Equal(t, fmt.Sprintf("%d %d %s\n", s, i, strings.Repeat("f", 20*i)), line)
 		next[s]++
 	}
 	wg.Wait()
@@ -219,4 +217,15 @@ func TestHostSourceAddress(t *testing.T) {
 	require.Equal(t, want.Addr, f.Local)
 	require.NoError(t, b.layer.Send(f, []byte("one")))
 	require.Equal(t, want.Addr, a.want("one").Remote)
+}
+
+func TestHostRefusedConnectionIsReset(t *testing.T) {
+	r := start(t, transport.Config{MaxPerSource: 1})
+	ls := r.listen(transport.TCP, "[::1]:0")
+	c := hostPhone(t, ls.Addr)
+	write(t, c, "one\n")
+	r.want("one\n")
+	_, err := hostPhone(t, ls.Addr).Read(make([]byte, 1))
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	require.EqualValues(t, 1, r.layer.Stats().Stream.RefusedSource)
 }
