@@ -123,7 +123,10 @@ func (b *bench) ladder(golden string) {
 	b.net.Ladder().Require(b, golden)
 }
 
-// requests returns what was received at a host, as text, of one kind ("INVITE", "200 (INVITE)").
+// count counts what was received at a host, of one kind.
+func (b *bench) count(host, what string) int { return len(b.received(host, what)) }
+
+// received returns what was received at a host, as text, of one kind ("INVITE", "200 (INVITE)").
 func (b *bench) received(host, what string) (texts []string) {
 	for _, e := range b.net.Ladder().Events() {
 		if e.To == host && e.What() == what {

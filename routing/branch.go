@@ -20,12 +20,12 @@ type branch struct {
 	client       *transaction.Client
 	onward       *onward // where the copy may go if nobody answers
 	cancelReason string
-	cancelled    bool // with cancelReason; the client transaction may not be there yet
-	heard        bool // something came back
-	ended        bool // its outcome is known
+	cancelled    bool               // with cancelReason; the client transaction may not be there yet
+	heard        bool               // something came back
+	ended        bool               // its outcome is known
 	stop         context.CancelFunc // ends a lookup or a dial that is under way; may be nil
-	sending      bool // the client transaction is being made
-	breadth      int  // the Max-Breadth it was given
+	sending      bool               // the client transaction is being made
+	breadth      int                // the Max-Breadth it was given
 	timers       [2]*time.Timer
 }
 
@@ -149,6 +149,7 @@ func (b *branch) outcome(status int, m *sip.Message, err error) Response {
 // none. A branch that was given up meanwhile is not sent.
 func (b *branch) begin(out outbound, r *Request) error {
 	rc := b.rc
+	defer out.free(rc.server)
 	rc.mu.Lock()
 	if b.ended {
 		rc.mu.Unlock()

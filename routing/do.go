@@ -30,6 +30,7 @@ func (s *Server) Do(ctx context.Context, req *sip.Request, t Target) Response {
 	if err == nil && m.Method() == sip.ACK {
 		err = s.layer.Send(out.flow, out.text)
 	}
+	defer out.free(s)
 	if err != nil {
 		return Response{Status: sip.StatusServiceUnavailable, Target: t, Err: unreachable(err)}
 	}

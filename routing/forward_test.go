@@ -220,7 +220,7 @@ func TestNextAddressOfAName(t *testing.T) {
 				alice, bob := b.phone("alice", "10.0.0.2", siptest.PhoneOptions{T1: time.Minute, T2: time.Minute, NoRetransmit: true}), b.phone("bob", "10.0.0.3")
 				bob.On(sip.INVITE, siptest.Respond(486))
 				alice.Invite(bobAlias).WantFinal(486)
-				require.Len(b, b.received("bob", "INVITE"), 1)
+				require.Equal(b, 1, b.count("bob", "INVITE"))
 			}, func(s *routing.Server) { s.Resolver = hops })
 		})
 	}

@@ -164,7 +164,7 @@ func TestErrDropCancelsWhatRings(t *testing.T) {
 		alice.Invite(bobAlias).WantStatus(180)
 		bob.WantRequest(sip.INVITE).WantCancel()
 		b.pass(time.Second)
-		require.Empty(b, b.received("alice", "487 (INVITE)"))
+		require.Zero(b, b.count("alice", "487 (INVITE)"))
 	})
 }
 

@@ -80,7 +80,6 @@ func (s *Server) serveInline(r *Request, p *transport.Packet) {
 	defer func() {
 		if !ended { // runtime.Goexit in the handler ends this goroutine
 			g.leave(r)
-			r.pass()
 		}
 		g.mu.Lock()
 		g.request, g.packet = nil, nil

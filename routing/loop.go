@@ -14,13 +14,14 @@ import (
 // (RFC 3261 16.6 step 8, RFC 5393 4.2).
 const magicCookie = "z9hG4bK"
 
-// branchID makes the branch of a new copy; in is where the request came to.
-func (r *Request) branchID(in *place) string {
+// newVia makes the Via of a new copy that leaves from out, with a new branch at
+// its end; in is where the request came to.
+func (r *Request) newVia(in, out *place) string {
+	var a [192]byte
+	b := append(append(a[:0], out.via...), magicCookie...)
 	if r.server.Stateless && !r.own {
-		return r.statelessBranch(in.number)
+		return string(r.appendStateless(b, in.number))
 	}
-	var a [64]byte
-	b := append(a[:0], magicCookie...)
 	b = strconv.AppendUint(b, r.server.Rand(), 36)
 	b = append(b, '.')
 	b = strconv.AppendUint(b, r.loopHash(), 36)

@@ -126,7 +126,7 @@ func TestBranchOfAnAnsweredCallIsNotSent(t *testing.T) {
 		call := alice.Invite(bobAlias)
 		call.WantAnswer()
 		b.pass(10 * time.Second)
-		require.Empty(b, b.received("desk", "INVITE"))
+		require.Zero(b, b.count("desk", "INVITE"))
 		call.Bye().WantStatus(200)
 	})
 }

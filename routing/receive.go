@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"runtime/debug"
@@ -153,12 +154,19 @@ func (s *Server) runHandler(r *Request) {
 	}
 }
 
-// serve runs the handler and does what its return says.
+// serve runs the handler and does what its return says, also if it does not
+// return but ends its goroutine (runtime.Goexit, as failed assertions do).
 func (s *Server) serve(r *Request) {
-	defer s.counters.handlers.Add(-1)
-	err := s.callHandler(r)
-	r.returned(err)
-	r.pass()
+	err := errPanic
+	defer func() {
+		if err == errPanic {
+			s.counters.panics.Add(1)
+		}
+		r.returned(err)
+		r.pass()
+		s.counters.handlers.Add(-1)
+	}()
+	err = s.callHandler(r)
 }
 
 // callHandler turns a panic of user code into an error: it must not end the
@@ -166,7 +174,6 @@ func (s *Server) serve(r *Request) {
 func (s *Server) callHandler(r *Request) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.counters.panics.Add(1)
 			s.logError("handler panicked", "method", string(r.Method()), "panic", v, "stack", string(debug.Stack()))
 			err = errPanic
 		}
@@ -174,8 +181,8 @@ func (s *Server) callHandler(r *Request) (err error) {
 	return s.Handler.ServeSIP(r.Context(), r)
 }
 
-// errPanic is the outcome of a handler that panicked; it was logged already.
-var errPanic = errors.New("routing: handler panicked")
+// errPanic is the outcome of a handler that did not return.
+var errPanic = errors.New("routing: handler did not return")
 
 // passOn lets the next request of the call start.
 func (s *Server) passOn(r *Request) {
@@ -192,14 +199,17 @@ func (s *Server) respondStateless(f transport.Flow, m *sip.Message, res *sip.Res
 		res = sip.NewResponse(sip.StatusServerInternalError)
 	}
 	s.counters.responsesSent.Add(1)
-	b := sip.AppendResponse(make([]byte, 0, responseSize(m)), m, res, s.toTag(m))
+	sc := s.takeScratch()
+	defer s.putScratch(sc)
+	sc.text = sip.AppendResponse(sc.text[:0], m, res, s.toTag(m))
 	if via := m.Via(); f.Protocol == transport.UDP && !via.HasRPort {
 		// RFC 3261 18.2.2: to received, or the sent-by address, at the sent-by port.
 		if hop, err := responseHop(&via, f.Protocol); err == nil {
 			f.Remote = hop.Addr
 		}
 	}
-	if err := s.layer.Send(f, b); err != nil && f.Protocol.Reliable() {
+	if err := s.layer.Send(f, sc.text); err != nil && f.Protocol.Reliable() {
+		b := bytes.Clone(sc.text)
 		s.start(func() { s.sendAnew(m, f, b) })
 	}
 }
@@ -220,6 +230,3 @@ func (s *Server) sendAnew(m *sip.Message, f transport.Flow, b []byte) (transport
 	}
 	return anew, s.layer.Send(anew, b)
 }
-
-// responseSize estimates a response to m without a body.
-func responseSize(m *sip.Message) int { return len(m.Text()) - len(m.Body()) + 128 }

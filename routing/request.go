@@ -29,8 +29,8 @@ type Request struct {
 	routesFixed bool
 	outgoing    int // listener that the removed Record-Route names for the way out, or -1
 
-	own         bool // made by Do, not received
-	edit        sip.Patch
+	own         bool       // made by Do, not received
+	edit        *sip.Patch // nil until somebody wants it
 	recordRoute bool
 	loopKey     uint64          // see loopHash; 0 until it is needed
 	turn        atomic.Int32    // noTurn, hasTurn, passedOn
@@ -80,7 +80,12 @@ func (r *Request) RecordRoute() { r.recordRoute = true }
 
 // Edit returns the edits for all branches that are started after it. They run
 // after the engine's own changes: what they set is what leaves.
-func (r *Request) Edit() *sip.Patch { return &r.edit }
+func (r *Request) Edit() *sip.Patch {
+	if r.edit == nil {
+		r.edit = new(sip.Patch)
+	}
+	return r.edit
+}
 
 // CheckRequire returns an error that is answered 420 if the request requires an
 // option that is not in supported (RFC 3261 8.2.2.3). It is for requests that

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"slices"
 	"sync"
 
@@ -437,7 +438,9 @@ func (rc *responseContext) withChallenges(best candidate) *sip.Patch {
 
 // relay sends a received response upstream: our Via goes, edits follow.
 func (rc *responseContext) relay(m *sip.Message, edit *sip.Patch) {
-	var p sip.Patch
+	sc := rc.server.takeScratch()
+	defer rc.server.putScratch(sc)
+	p := &sc.patch
 	p.RemoveFirst(sip.Via)
 	if edit != nil {
 		p.Append(edit)
@@ -447,26 +450,21 @@ func (rc *responseContext) relay(m *sip.Message, edit *sip.Patch) {
 			p.RemoveFirst(sip.Via)
 		}
 	}
-	rc.send(m.Status(), sip.AppendMessage(make([]byte, 0, len(m.Text())+editRoom(edit)), m, &p))
-}
-
-// editRoom is how much longer a patched copy may be, roughly.
-func editRoom(edit *sip.Patch) int {
-	if edit == nil {
-		return 0
-	}
-	return 256
+	sc.text = sip.AppendMessage(sc.text[:0], m, p)
+	rc.send(m.Status(), sc.text)
 }
 
 // answer sends a response made here upstream.
 func (rc *responseContext) answer(request *sip.Message, res *sip.Response) {
-	b := make([]byte, 0, responseSize(request)+len(res.Reason))
-	rc.send(res.Status, sip.AppendResponse(b, request, res, rc.server.toTag(request)))
+	sc := rc.server.takeScratch()
+	defer rc.server.putScratch(sc)
+	sc.text = sip.AppendResponse(sc.text[:0], request, res, rc.server.toTag(request))
+	rc.send(res.Status, sc.text)
 }
 
 // send hands a response to the server transaction. A 2xx that the transaction
 // refuses, as another final response has gone or it has ended, goes to the
-// transport directly (16.7 step 10).
+// transport directly (16.7 step 10). b is not kept.
 func (rc *responseContext) send(status int, b []byte) {
 	rc.server.counters.responsesSent.Add(1)
 	err := rc.tx.Respond(status, b)
@@ -477,13 +475,14 @@ func (rc *responseContext) send(status int, b []byte) {
 		err = rc.server.layer.Send(rc.tx.Flow(), b)
 	}
 	if f := rc.tx.Flow(); err != nil && f.Protocol.Reliable() && status >= 200 {
-		rc.server.start(func() { rc.reconnect(status, b) })
+		b = bytes.Clone(b)
+		rc.server.start(func() { rc.reconnect(b) })
 	}
 }
 
 // reconnect sends a final response over a new connection to where the Via
 // points, when the one that the request came on is gone (RFC 3261 18.2.2).
-func (rc *responseContext) reconnect(status int, b []byte) {
+func (rc *responseContext) reconnect(b []byte) {
 	m, err := sip.Parse(b)
 	if err != nil {
 		return

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/goser-project/goser/sip"
@@ -100,7 +101,7 @@ func (r *Request) removeOwnRoutes(id *identitySnapshot) {
 }
 
 // routeValues yields what is in Route now, before own values are removed.
-func (r *Request) routeValues() func(func(sip.NameAddr, error) bool) {
+func (r *Request) routeValues() iter.Seq2[sip.NameAddr, error] {
 	if !r.routesFixed {
 		return r.Message.Addresses(sip.Route)
 	}
@@ -115,11 +116,18 @@ func (r *Request) routeValues() func(func(sip.NameAddr, error) bool) {
 
 // nextRoute returns the topmost Route value that is left, if any.
 func (r *Request) nextRoute() (sip.NameAddr, bool) {
-	skip := r.ownRoutes
 	if r.routesFixed {
-		skip = 0
+		if len(r.routes) == 0 {
+			return sip.NameAddr{}, false
+		}
+		a, err := sip.ParseNameAddr(r.routes[0])
+		return a, err == nil
 	}
-	for a, err := range r.routeValues() {
+	if !r.Message.Has(sip.Route) {
+		return sip.NameAddr{}, false
+	}
+	skip := r.ownRoutes
+	for a, err := range r.Message.Addresses(sip.Route) {
 		if skip > 0 {
 			skip--
 			continue

@@ -100,11 +100,20 @@ func (r *Request) sendOn(ctx context.Context, b *branch, w *way) error {
 	}
 }
 
-// outbound is a copy of a request, ready to send.
+// outbound is a copy of a request, ready to send. Its text is the scratch's
+// until free.
 type outbound struct {
-	flow   transport.Flow
-	branch string
-	text   []byte
+	flow    transport.Flow
+	branch  string
+	text    []byte
+	scratch *scratch
+}
+
+func (out *outbound) free(s *Server) {
+	if out.scratch != nil {
+		s.putScratch(out.scratch)
+		*out = outbound{}
+	}
 }
 
 // prepare takes the next hops off the way until one can be sent to, and writes
@@ -119,6 +128,7 @@ func (r *Request) prepare(ctx context.Context, w *way) (outbound, error) {
 		return out, err
 	}
 	if tcp, ok := r.tryTCP(ctx, flow); ok {
+		out.free(r.server)
 		return r.write(w, tcp)
 	}
 	return out, nil
@@ -137,8 +147,9 @@ func (r *Request) write(w *way, flow transport.Flow) (outbound, error) {
 	if in == nil || out == nil {
 		return outbound{}, fmt.Errorf("no listener for %v and %v", r.flow, flow)
 	}
-	var p sip.Patch
-	r.patchRoutes(&p)
+	sc := s.takeScratch()
+	p := &sc.patch
+	r.patchRoutes(p)
 	if t.Route != "" {
 		p.Prepend(sip.Route, t.Route)
 	}
@@ -151,26 +162,29 @@ func (r *Request) write(w *way, flow transport.Flow) (outbound, error) {
 		p.SetRequestURI(requestURI(w.uri))
 	}
 	if r.recordRoute {
-		recordRoutes(&p, in, out)
+		recordRoutes(p, in, out)
 	}
-	branch := r.branchID(in)
+	via := r.newVia(in, out)
 	if r.own {
-		p.Set(sip.Via, out.via+branch)
+		p.Set(sip.Via, via)
 	} else {
-		p.Prepend(sip.Via, out.via+branch)
+		p.Prepend(sip.Via, via)
 		p.Set(sip.MaxForwards, r.forwardsLeft())
 		p.Set(sip.MaxBreadth, strconv.Itoa(w.breadth))
 	}
-	p.Append(&r.edit)
+	if r.edit != nil {
+		p.Append(r.edit)
+	}
 	if t.Edit != nil {
-		t.Edit(&p)
+		t.Edit(p)
 	}
 	if err := p.Err(); err != nil {
 		s.counters.badEdits.Add(1)
+		s.putScratch(sc)
 		return outbound{}, err
 	}
-	text := sip.AppendMessage(make([]byte, 0, len(r.Message.Text())+patchRoom), r.Message, &p)
-	return outbound{flow, branch, text}, nil
+	sc.text = sip.AppendMessage(sc.text[:0], r.Message, p)
+	return outbound{flow, via[len(out.via):], sc.text, sc}, nil
 }
 
 // requestURI is u as it may stand in a request line: without method parameter
@@ -179,9 +193,6 @@ func requestURI(u sip.URI) sip.URI {
 	u.Params, u.Headers = u.Params.Without("method"), ""
 	return u
 }
-
-// patchRoom is what the engine adds to a copy, and a little for edits.
-const patchRoom = 384
 
 func (r *Request) forwardsLeft() string {
 	if v, ok, err := r.Message.Uint(sip.MaxForwards); ok && err == nil {

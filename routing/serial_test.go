@@ -344,7 +344,7 @@ func TestMaxBranches(t *testing.T) {
 			{status: 486, target: deskURI}, {status: 486, target: cellURI},
 			{status: 440, err: routing.Status(440), local: true, done: true},
 		}, got)
-		require.Empty(b, b.received("bob", "INVITE"))
+		require.Zero(b, b.count("bob", "INVITE"))
 		require.EqualValues(b, 1, b.server.Stats().BreadthExceeded)
 	}, func(s *routing.Server) { s.MaxBranches = 2 })
 }
@@ -389,6 +389,6 @@ func TestGivenUpBranchIsNotSent(t *testing.T) {
 		b.pass(10 * time.Second)
 		require.Len(b, got, 2)
 		require.Equal(b, 408, got[0].status)
-		require.Empty(b, b.received("desk", "MESSAGE"))
+		require.Zero(b, b.count("desk", "MESSAGE"))
 	})
 }

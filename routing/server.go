@@ -108,17 +108,18 @@ type Server struct {
 	// concurrent use.
 	Rand func() uint64
 
-	once     sync.Once
-	layer    *transport.Layer
-	table    *transaction.Table
-	identity identity
-	order    order
-	bigHops  hopMemory // next hops that refused TCP for large requests
-	counters counters
-	actions  sync.Pool // of *actions
-	readings readings
-	trust    trust
-	seed     maphash.Seed
+	once      sync.Once
+	layer     *transport.Layer
+	table     *transaction.Table
+	identity  identity
+	order     order
+	bigHops   hopMemory // next hops that refused TCP for large requests
+	counters  counters
+	actions   sync.Pool // of *actions
+	scratches sync.Pool // of *scratch
+	readings  readings
+	trust     trust
+	seed      maphash.Seed
 
 	ctx       context.Context // ends at Shutdown
 	stop      context.CancelFunc

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"context"
 	"hash/maphash"
 	"net/netip"
@@ -41,6 +42,7 @@ func (r *Request) relayWithoutTransaction(targets []Target) error {
 	}
 	if err == nil {
 		err = r.server.layer.Send(out.flow, out.text)
+		out.free(r.server)
 	}
 	if err != nil {
 		r.server.counters.branchErrors.Add(1)
@@ -59,11 +61,9 @@ func (r *Request) relayWithoutTransaction(targets []Target) error {
 // response can be trusted to name one of ours. It has no part for loops: what
 // would tell loops from spirals differs between an INVITE and its ACK.
 
-// statelessBranch makes the branch of a copy.
-func (r *Request) statelessBranch(in int) string {
+// appendStateless appends a copy's branch without the cookie.
+func (r *Request) appendStateless(b []byte, in int) []byte {
 	v := r.Message.Via()
-	var a [96]byte
-	b := append(a[:0], magicCookie...)
 	from := origin{place: uint64(in)}
 	if r.flow.Conn != 0 {
 		from.conn, from.port = r.flow.Conn, uint64(r.flow.Remote.Port())
@@ -73,7 +73,7 @@ func (r *Request) statelessBranch(in int) string {
 		b = append(b, '-')
 		b = strconv.AppendUint(b, part, 36)
 	}
-	return string(b)
+	return b
 }
 
 // origin is what a stateless branch says of where its request came from.
@@ -92,6 +92,9 @@ func (s *Server) statelessHash(m *sip.Message, below *sip.ViaParm, from origin) 
 	h.WriteByte(0)
 	h.WriteString(below.Host)
 	h.Write(strconv.AppendUint(a[:0], uint64(below.Port), 10))
+	h.WriteByte(0)
+	h.WriteString(below.Received)
+	h.Write(strconv.AppendUint(a[:0], uint64(below.RPort), 10))
 	if !strings.HasPrefix(below.Branch, magicCookie) {
 		h.WriteByte(0)
 		h.WriteString(m.From().Tag)
@@ -131,11 +134,13 @@ func (s *Server) relayResponseStateless(m *sip.Message) {
 		s.counters.strayResponses.Add(1)
 		return
 	}
-	var p sip.Patch
-	p.RemoveFirst(sip.Via)
-	text := sip.AppendMessage(make([]byte, 0, len(m.Text())), m, &p)
+	sc := s.takeScratch()
+	defer s.putScratch(sc)
+	sc.patch.RemoveFirst(sip.Via)
+	sc.text = sip.AppendMessage(sc.text[:0], m, &sc.patch)
 	s.counters.responsesSent.Add(1)
-	if err := s.layer.Send(flow, text); err != nil && flow.Protocol.Reliable() {
+	if err := s.layer.Send(flow, sc.text); err != nil && flow.Protocol.Reliable() {
+		text := bytes.Clone(sc.text)
 		s.start(func() {
 			ctx, cancel := context.WithTimeout(s.ctx, responseGrace)
 			defer cancel()

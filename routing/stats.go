@@ -47,7 +47,7 @@ type Stats struct {
 	BreadthExceeded int64 // 440: more parallel branches than Max-Breadth allows
 
 	HandlerErrors       int64 // handlers that returned an error that is no answer
-	Panics              int64 // handlers that panicked
+	Panics              int64 // handlers that panicked or ended their goroutine
 	Unanswered          int64 // handlers that returned nil with nothing sent
 	LateHandlers        int64 // handlers that kept a reader waiting, for some milliseconds, before it read on without them
 	BadEdits            int64 // responses and branches not sent as an edit was refused

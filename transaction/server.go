@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -82,9 +83,9 @@ func (s *Server) Data() any {
 // leaves the table.
 func (s *Server) Merged() bool { return s.merged }
 
-// Respond sends the response b, whose status code is given, and keeps b as long as it may have to be sent again: it belongs to the
-// transaction from then on. It says [ErrFinal], [ErrProvisional] or [ErrEnded], and sends nothing, where the state machine wants no such
-// response; only a 2xx to an INVITE may be followed by more of them.
+// Respond sends the response b, whose status code is given. What may have to be sent again is copied; b stays the caller's. It says
+// [ErrFinal], [ErrProvisional] or [ErrEnded], and sends nothing, where the state machine wants no such response; only a 2xx to an
+// INVITE may be followed by more of them.
 //
 // With [ErrTransport] the response could not be sent. The transaction stays as it is (RFC 6026 section 8.8) and another final response is
 // taken, so that the user can try another flow: SetFlow, and Respond again.
@@ -136,7 +137,7 @@ func (s *Server) Respond(status int, b []byte) error {
 func (s *Server) responding(status int, b []byte, todo actions) {
 	s.request = nil
 	if todo.has(keep) {
-		s.last = trim(b)
+		s.last = bytes.Clone(b)
 	}
 	if status >= 200 {
 		s.err = nil

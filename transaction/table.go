@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"bytes"
 	"hash/maphash"
 	"math/bits"
 	"runtime"
@@ -244,7 +245,7 @@ func (t *Table) serverKey(m *sip.Message, via *sip.ViaParm) key {
 }
 
 // NewClient sends the request msg and starts a client transaction for it (RFC 3261 section 17.1): msg is sent again, and for an INVITE acknowledged and
-// cancelled, as its state machine wants; it belongs to the transaction from then on. method, callID and branch are those of msg; the
+// cancelled, as its state machine wants; what that needs is copied, and msg stays the caller's. method, callID and branch are those of msg; the
 // branch, of the topmost Via, must be unique and hard to guess. The user u, which may be nil, is told what happens, perhaps before NewClient returns.
 //
 // With an error there is no transaction, and u is not called: [ErrTransport], [ErrTooMany], [ErrMethod], [ErrBranch] or [ErrClosed].
@@ -271,7 +272,11 @@ func (t *Table) NewClient(f transport.Flow, method sip.Method, callID, branch st
 		return nil, err
 	}
 	// It is in the table before the request is sent, so that no response comes too early.
-	c := sh.newClient(k, f, method, trim(msg), u, now)
+	var sent []byte
+	if method == sip.INVITE || !f.Protocol.Reliable() {
+		sent = bytes.Clone(msg)
+	}
+	c := sh.newClient(k, f, method, sent, u, now)
 	sh.mu.Unlock()
 	if err := c.start(msg); err != nil {
 		return nil, err
