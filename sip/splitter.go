@@ -123,8 +123,10 @@ func (s *Splitter) endLine(buf []byte, end int) error {
 	return nil
 }
 
-// checkStartLine refuses what is not SIP of any version.
+// checkStartLine refuses what is not SIP of any version. White space at its end is for the parser to refuse: where the message
+// ends is clear.
 func (s *Splitter) checkStartLine(line []byte) error {
+	line = bytes.TrimRight(line, " \t\r\n")
 	version := line[bytes.LastIndexByte(line, ' ')+1:]
 	if len(line) >= 4 && equalFold(string(line[:4]), "SIP/") || isVersion(string(version)) {
 		return nil
