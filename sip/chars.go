@@ -15,8 +15,8 @@ const (
 	isHost                       // hostname and IPv4address; the underscore too, which names of containers have
 	isParam                      // pname, pvalue, besides the percent sign
 	isHeader                     // hname, hvalue, besides the percent sign
-	isDisplay                    // a display name without quotes: see [indexAddress]
-	isValue                      // the value of a header parameter without quotes: see [indexParams]
+	isDisplay                    // a display name without quotes: see addrIndex
+	isValue                      // the value of a header parameter without quotes: see paramReader
 	isVisible                    // no control, no space
 	isPhone                      // digits and visual separators of a tel number (RFC 3966)
 	isScheme                     // scheme, from its second character on

@@ -5,7 +5,7 @@ package sip
 // unless it is cloned.
 //
 // Via, From, To, Call-ID, CSeq and the Request-URI have been checked by [Parser.Parse]; all else is read when it is asked for.
-// No method allocates memory, but for a display name with escaped characters, and for errors.
+// No method allocates memory, but for a display name with escaped characters, an unknown scheme in capitals, and errors.
 type Message struct {
 	text   string
 	lines  []line // of the header fields, in order

@@ -1,8 +1,6 @@
 package sip
 
-import (
-	"strings"
-)
+import "strings"
 
 // NameAddr is a name-addr or addr-spec with header parameters, as in From, To, Contact and Route (RFC 3261 section 20.10).
 type NameAddr struct {

@@ -6,7 +6,7 @@ import "net/netip"
 // as far as there can be none. A Parser may be used by several goroutines and must not be changed meanwhile.
 type Parser struct {
 	MaxSize    int // bytes of a message; 65535. More: 513
-	MaxLine    int // bytes of a header field or start line, when unfolded; 16384, and at most 65535. More: 513
+	MaxLine    int // bytes of a header field or start line, when unfolded; 16384, and at most 65000. More: 513
 	MaxURI     int // bytes of the Request-URI; 8192. More: 414
 	MaxHeaders int // header fields; 256. More: 513
 	MaxParams  int // parameters, or headers, of a URI, parameters of an element of a header field; 64. More: 400
@@ -21,6 +21,8 @@ const (
 	defaultMaxHeaders = 256
 	defaultMaxParams  = 64
 	defaultMaxNesting = 8
+
+	mostMaxLine = 65000 // so that the positions in it are below maxOffset, even when the source has been written into a Via
 )
 
 // limits are the fields of a Parser, with the defaults and bounds applied.
@@ -43,8 +45,8 @@ func (p *Parser) limits() limits {
 	}
 	return limits{
 		size:    limit(p.MaxSize, defaultMaxSize, 1<<30),
-		line:    limit(p.MaxLine, defaultMaxLine, maxOffset),
-		uri:     limit(p.MaxURI, defaultMaxURI, maxOffset),
+		line:    limit(p.MaxLine, defaultMaxLine, mostMaxLine),
+		uri:     limit(p.MaxURI, defaultMaxURI, mostMaxLine),
 		headers: limit(p.MaxHeaders, defaultMaxHeaders, maxOffset-1),
 		params:  limit(p.MaxParams, defaultMaxParams, maxOffset),
 		nesting: limit(p.MaxNesting, defaultMaxNesting, 100),

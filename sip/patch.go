@@ -15,13 +15,12 @@ type Patch struct {
 	n    int
 	err  error
 
-	uri         URI
-	uriText     string
-	hasBody     bool
-	contentType string
-	body        string
-	status      uint16
-	reason      string
+	uri     URI
+	uriText string
+	hasBody bool
+	body    string
+	status  uint16
+	reason  string
 }
 
 type editKind uint8
@@ -98,12 +97,12 @@ func (p *Patch) check(name, value string) (key, string, bool) {
 
 // checkField checks a header field that somebody wants to write.
 func checkField(name, value string) (key, string, error) {
-	if !isTokenString(name) || len(name) > 255 {
-		return key{}, "", ErrHeaderName
-	}
 	k := keyOf(name)
-	if k.field == fieldContentLength {
+	switch {
+	case k.field == fieldContentLength:
 		return key{}, "", ErrReserved
+	case k.field == other && (!isTokenString(name) || len(name) > 255):
+		return key{}, "", ErrHeaderName
 	}
 	if value = trimSpace(value); !isWritable(value) {
 		return key{}, "", ErrHeaderValue
@@ -113,12 +112,14 @@ func checkField(name, value string) (key, string, error) {
 
 // isWritable reports whether s has no control characters but HTAB.
 func isWritable(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < 0x20 && s[i] != '\t' || s[i] == 0x7f {
+	for i := 0; ; i++ {
+		if i = nextControl([]byte(s), i); i == len(s) { // the conversion copies nothing: nextControl only reads
+			return true
+		}
+		if s[i] != '\t' {
 			return false
 		}
 	}
-	return true
 }
 
 // Set makes value the only header field of that name, in the place of the first one or else at the end of the header fields.
@@ -264,14 +265,14 @@ func (p *Patch) SetRequestURIText(s string) {
 	p.uri, p.uriText = URI{}, s
 }
 
-// SetBody sets the body, with its Content-Type and Content-Length. An empty body removes Content-Type.
+// SetBody sets the body, with its Content-Type and Content-Length. Where there is no body or no type, there is no Content-Type.
 func (p *Patch) SetBody(contentType, body string) {
 	contentType = trimSpace(contentType)
 	if !isWritable(contentType) {
 		p.fail(ErrHeaderValue)
 		return
 	}
-	p.hasBody, p.contentType, p.body = true, contentType, body
+	p.hasBody, p.body = true, body
 	if body == "" || contentType == "" {
 		p.Remove(ContentType)
 	} else {

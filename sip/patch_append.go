@@ -9,7 +9,7 @@ func (p *Patch) Append(q *Patch) {
 		p.uri, p.uriText = q.uri, q.uriText
 	}
 	if q.hasBody {
-		p.hasBody, p.contentType, p.body = true, q.contentType, q.body
+		p.hasBody, p.body = true, q.body
 	}
 	if q.status != 0 {
 		p.status, p.reason = q.status, q.reason

@@ -1,9 +1,6 @@
 package sip
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // readStartLine reads Request-Line or Status-Line (RFC 3261 sections 7.1, 7.2).
 func (s *scanner) readStartLine() {
@@ -68,7 +65,6 @@ func (s *scanner) readRequestURI(text string) {
 
 // readStatusLine reads a status line. The space after the status code may be missing when there is no reason phrase.
 func (s *scanner) readStatusLine(text string) {
-	const versionEnd = len("SIP/2.0")
 	version, rest, _ := strings.Cut(text, " ")
 	if !equalFold(version, "SIP/2.0") {
 		s.fail(StatusVersionNotSupported, "Version Not Supported", CauseVersion, "")
@@ -95,23 +91,22 @@ func (s *scanner) readFields() {
 			s.via = viaIndex{}
 		}
 	}
-	if v, ok := s.value(fieldFrom); ok {
-		if f := s.from.index(v, s.params); f != "" {
-			s.fail(StatusBadRequest, "Bad From", f.cause(CauseSyntax), f)
-			s.from = addrIndex{}
-		}
-	}
-	if v, ok := s.value(fieldTo); ok {
-		if f := s.to.index(v, s.params); f != "" {
-			s.fail(StatusBadRequest, "Bad To", f.cause(CauseSyntax), f)
-			s.to = addrIndex{}
-		}
-	}
+	s.readAddress(fieldFrom, &s.from, "Bad From")
+	s.readAddress(fieldTo, &s.to, "Bad To")
 	if v, ok := s.value(fieldCallID); ok && !isCallID(v) {
 		s.fail(StatusBadRequest, "Bad Call-ID", CauseSyntax, "")
 	}
 	if v, ok := s.value(fieldCSeq); ok {
 		s.readCSeq(v)
+	}
+}
+
+func (s *scanner) readAddress(f field, x *addrIndex, reason string) {
+	if v, ok := s.value(f); ok {
+		if fault := x.index(v, s.params); fault != "" {
+			s.fail(StatusBadRequest, reason, fault.cause(CauseSyntax), fault)
+			*x = addrIndex{}
+		}
 	}
 }
 
@@ -165,78 +160,4 @@ func (s *scanner) checkBody() {
 	if s.length < 0 {
 		s.length = rest
 	}
-}
-
-// The message with room for its lines beside it, so that both are one allocation.
-type (
-	message10 struct {
-		Message
-		room [10]line
-	}
-	message14 struct {
-		Message
-		room [14]line
-	}
-	message20 struct {
-		Message
-		room [20]line
-	}
-	message32 struct {
-		Message
-		room [32]line
-	}
-)
-
-// newMessage returns a message with n lines.
-func newMessage(n int) *Message {
-	switch {
-	case n <= 10:
-		m := new(message10)
-		m.lines = m.room[:n:n]
-		return &m.Message
-	case n <= 14:
-		m := new(message14)
-		m.lines = m.room[:n:n]
-		return &m.Message
-	case n <= 20:
-		m := new(message20)
-		m.lines = m.room[:n:n]
-		return &m.Message
-	case n <= 32:
-		m := new(message32)
-		m.lines = m.room[:n:n]
-		return &m.Message
-	}
-	return &Message{lines: make([]line, n)}
-}
-
-// message makes the message of what has been read.
-func (s *scanner) message(source netip.AddrPort) *Message {
-	m := newMessage(s.count)
-	copy(m.lines[copy(m.lines, s.few[:min(s.count, len(s.few))]):], s.more)
-	m.method, m.number, m.status = s.method, s.number, s.status
-	m.uri, m.via, m.from, m.to = s.uri, s.via, s.from, s.to
-	m.viaLine, m.fromLine, m.toLine = s.first[fieldVia], s.first[fieldFrom], s.first[fieldTo]
-	m.callIDLine, m.cseqLine = s.first[fieldCallID], s.first[fieldCSeq]
-	m.maxParams, m.maxNesting = uint16(s.params), uint8(s.nesting)
-	m.head, m.body = uint32(s.head), uint32(s.body)
-
-	text := s.data[:s.body+int(s.length)]
-	if source.IsValid() && s.status == 0 && s.via.transportEnd != 0 {
-		if s.addSource(m, text, source) {
-			return s.intern(m)
-		}
-	}
-	m.text = string(text)
-	return s.intern(m)
-}
-
-// intern makes the method a part of the message's text, unless it is a constant. Until now it was part of the view.
-func (s *scanner) intern(m *Message) *Message {
-	if m.status == 0 {
-		m.method = internMethod(m.text[:len(m.method)])
-	} else if v := m.value(int(m.cseqLine)); len(v) >= len(m.method) {
-		m.method = internMethod(v[len(v)-len(m.method):])
-	}
-	return m
 }

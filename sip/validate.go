@@ -94,8 +94,7 @@ func (m *Message) check(s syntax, v string) fault {
 	case timestampSyntax:
 		return checkTimestamp(v)
 	case dateSyntax:
-		_, ok := parseDate(v)
-		return must(ok, "not a date in GMT")
+		return must(isDate(v), "not a date in GMT")
 	}
 	return m.checkMore(s, v)
 }
@@ -272,15 +271,15 @@ func checkTimestamp(v string) fault {
 	return must(ok, "not a timestamp")
 }
 
-// parseDate: SIP-date = rfc1123-date, which is always in GMT ("SIP restricts the time zone in SIP-date to "GMT"", RFC 3261
-// section 20.17). It is case-sensitive; the reading is not, for nothing hangs on it.
-func parseDate(v string) (time.Time, bool) {
+// isDate: SIP-date = rfc1123-date, which is always in GMT ("SIP restricts the time zone in SIP-date to "GMT"", RFC 3261 section
+// 20.17). It is case-sensitive; the reading is not, for nothing hangs on it.
+func isDate(v string) bool {
 	const gmt = " GMT"
 	if len(v) < len(gmt) || !equalFold(v[len(v)-len(gmt):], gmt) {
-		return time.Time{}, false
+		return false
 	}
-	t, err := time.Parse("Mon, 02 Jan 2006 15:04:05", v[:len(v)-len(gmt)])
-	return t, err == nil
+	_, err := time.Parse("Mon, 02 Jan 2006 15:04:05", v[:len(v)-len(gmt)])
+	return err == nil
 }
 
 // checkCredentials checks Authorization, WWW-Authenticate and the two for proxies: a scheme and a list of auth-param, or as
