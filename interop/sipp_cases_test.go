@@ -119,7 +119,7 @@ var sippCases = map[string]*sippCase{
 		caller:  party{scenario: "siphon-sip/invite_uac"},
 	},
 	"call-large": {
-		shows:   "an INVITE of 5000 bytes reaches a callee who has UDP only (RFC 3261 18.1.1)",
+		shows:   "an INVITE of 5000 bytes reaches a callee on the flow that he registered over",
 		callees: []party{callee("goser/uas_dialog")},
 		caller:  party{scenario: "goser/uac_large"},
 	},
@@ -320,13 +320,18 @@ var sippCases = map[string]*sippCase{
 	},
 	"message-large": {
 		shows:   "what is larger than 1300 bytes goes over TCP (RFC 3261 18.1.1)",
-		callees: []party{overTCP(party{scenario: "siphon-sip/message_uas", users: bob, contact: "<sip:{user}@{addr}>", registers: "udp"})},
-		caller:  party{scenario: "siphon-sip/mtu_message_oversized"},
+		callees: []party{overTCP(party{scenario: "siphon-sip/message_uas"})},
+		caller:  party{scenario: "siphon-sip/mtu_message_oversized", users: bob, contact: "<sip:{user}@{callee0}>"},
+	},
+	"message-large-udp-only": {
+		shows:   "and over UDP if nobody listens there",
+		callees: []party{{scenario: "siphon-sip/message_uas"}},
+		caller:  party{scenario: "siphon-sip/mtu_message_oversized", users: bob, contact: "<sip:{user}@{callee0}>"},
 	},
 	"message-small": {
 		shows:   "what is smaller goes over UDP",
-		callees: []party{{scenario: "siphon-sip/message_uas", users: bob, contact: "<sip:{user}@{addr}>", registers: "udp"}},
-		caller:  party{scenario: "siphon-sip/mtu_message_small"},
+		callees: []party{{scenario: "siphon-sip/message_uas"}},
+		caller:  party{scenario: "siphon-sip/mtu_message_small", users: bob, contact: "<sip:{user}@{callee0}>"},
 	},
 	"notify": {
 		shows:   "a NOTIFY outside a dialog",

@@ -26,9 +26,8 @@ type party struct {
 	scenario  string   // below testdata/sipp, without .xml; a callee without one is only registered
 	transport string   // "udp" if empty
 	users     []string // whom it registers as before the call, from its own port
-	contact   string   // what it registers; in it {user} and {addr} stand for its own
+	contact   string   // what it registers, if not itself; in it {user} and {addr} stand for its own
 	fields    []string // further fields of its REGISTER
-	registers string   // the transport of its REGISTER, if not its own
 	args      []string // further arguments for SIPp
 	inject    string   // a line of values for the scenario's [field0], [field1], …
 	status    string   // replaces the word STATUS in the scenario
@@ -139,7 +138,7 @@ func (b *bench) register(t *testing.T, p party, addr netip.AddrPort) {
 	for _, user := range p.users {
 		contact := b.expand(cmp.Or(p.contact, "<sip:{user}@{addr};transport={transport}>"), p)
 		contact = strings.NewReplacer("{user}", user, "{addr}", addr.String()).Replace(contact)
-		b.server.register(t, cmp.Or(p.registers, p.transport), addr, user, contact, p.fields...)
+		b.server.register(t, p.transport, addr, user, contact, p.fields...)
 	}
 }
 
