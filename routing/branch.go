@@ -20,13 +20,21 @@ type branch struct {
 	client       *transaction.Client
 	onward       *onward // where the copy may go if nobody answers
 	cancelReason string
-	cancelled    bool               // with cancelReason; the client transaction may not be there yet
-	heard        bool               // something came back
-	ended        bool               // its outcome is known
+	cancelled    bool // with cancelReason; the client transaction may not be there yet
+	heard        bool // something came back
+	ended        bool // its outcome is known
+	posted       bool // the loop of a Fork has its final outcome, or will get it
+	answers      []answer
 	stop         context.CancelFunc // ends a lookup or a dial that is under way; may be nil
 	sending      bool               // the client transaction is being made
 	breadth      int                // the Max-Breadth it was given
 	timers       [2]*time.Timer
+}
+
+// answer is how a Fork edited a 2xx: its repetitions are edited alike.
+type answer struct {
+	tag  string // To tag, as a branch may fork downstream
+	edit *sip.Patch
 }
 
 var _ transaction.ClientUser = (*branch)(nil)
@@ -45,10 +53,11 @@ func (b *branch) Response(c *transaction.Client, m *sip.Message, f transport.Flo
 	rc.mu.Lock()
 	b.client = c
 	b.heard, b.onward = true, nil
+	edit := b.editOf(m)
 	posted := b.post(m.Status(), m, nil)
 	rc.mu.Unlock()
 	if !posted {
-		rc.response(b, m, nil, false)
+		rc.response(b, m, edit, false)
 	}
 }
 
@@ -134,6 +143,19 @@ func (b *branch) goOn() bool {
 			b.fail(sip.StatusServiceUnavailable, unreachable(err))
 		}
 	})
+}
+
+// editOf returns the edits of a 2xx that the loop of a Fork has seen; under the lock.
+func (b *branch) editOf(m *sip.Message) *sip.Patch {
+	if len(b.answers) == 0 || m.Status()/100 != 2 {
+		return nil
+	}
+	for _, a := range b.answers {
+		if a.tag == m.To().Tag {
+			return a.edit
+		}
+	}
+	return nil
 }
 
 // outcome is what the handler gets to see of the branch; under the lock.
@@ -233,7 +255,7 @@ func (b *branch) stopTimers() {
 // expired is the end of a target's time limit.
 func (b *branch) expired(onlyIfSilent bool) {
 	b.rc.mu.Lock()
-	skip := b.ended || onlyIfSilent && b.heard
+	skip := b.ended || b.posted || onlyIfSilent && b.heard
 	b.rc.mu.Unlock()
 	if !skip {
 		b.rc.giveUp(b, reasonTimeout)

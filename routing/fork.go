@@ -3,6 +3,8 @@ package routing
 import (
 	"context"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/goser-project/goser/sip"
 )
@@ -33,7 +35,9 @@ func (f *ForkResponse) Recurse(targets ...Target) { f.added = append(f.added, ta
 // for it. The loop's body sees one response at a time, in the order in which
 // they came, and may edit, drop or recurse. The loop ends when all branches
 // have ended, one has accepted, the caller gave up or ctx ended; breaking out
-// of it leaves the rest to the engine.
+// of it leaves the rest to the engine. Repetitions of a 2xx are edited as it
+// was; the 2xx of another branch that came too late to be cancelled is relayed
+// as it came.
 func (r *Request) Fork(ctx context.Context, targets ...Target) iter.Seq[*ForkResponse] {
 	return func(yield func(*ForkResponse) bool) {
 		defer r.pass()
@@ -44,6 +48,9 @@ func (r *Request) Fork(ctx context.Context, targets ...Target) iter.Seq[*ForkRes
 			return
 		}
 		g := &group{done: make(chan struct{}), mail: &mailbox{posted: make(chan struct{}, 1)}}
+		for _, t := range targets {
+			g.tried = append(g.tried, t.URI)
+		}
 		if out, ok := r.launch(ctx, g, targets); !ok {
 			yield(&ForkResponse{Response: out})
 			return
@@ -69,8 +76,12 @@ const maxLetters = 256
 // is called with the lock held.
 func (b *branch) post(status int, m *sip.Message, err error) bool {
 	g := b.group
-	if g == nil || g.mail == nil || g.mail.closed {
+	if g == nil || g.mail == nil || g.mail.closed || b.ended {
 		return false
+	}
+	if status >= 200 {
+		b.posted = true
+		b.stopTimers()
 	}
 	if status == sip.StatusTrying {
 		return true
@@ -99,10 +110,12 @@ func (r *Request) readMail(ctx context.Context, g *group, yield func(*ForkRespon
 			r.rc.abandon(g, context.Cause(ctx))
 			return
 		}
-		for _, f := range r.rc.takeLetters(g, false) {
-			more := yield(f)
+		letters := r.rc.takeLetters(g, false)
+		for i, f := range letters {
+			more := r.rc.hasEnded(f.branch) || yield(f)
 			r.dealWith(ctx, g, f)
-			if !more {
+			if !more || g.isDone() {
+				r.rc.returnLetters(g, letters[i+1:])
 				return
 			}
 		}
@@ -117,6 +130,31 @@ func (rc *responseContext) takeLetters(g *group, closing bool) []*ForkResponse {
 	g.mail.letters = nil
 	g.mail.closed = closing && len(letters) == 0
 	return letters
+}
+
+// hasEnded reports whether b's outcome is known, so that what comes is a
+// repetition, or an answer to its CANCEL.
+func (rc *responseContext) hasEnded(b *branch) bool {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	return b.ended
+}
+
+// isDone reports whether the group is decided.
+func (g *group) isDone() bool {
+	select {
+	case <-g.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// returnLetters puts letters that were not read back before those that came since.
+func (rc *responseContext) returnLetters(g *group, letters []*ForkResponse) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	g.mail.letters = append(slices.Clone(letters), g.mail.letters...)
 }
 
 // closeMail deals with what the loop has not seen, in order, and closes the
@@ -135,21 +173,44 @@ func (r *Request) closeMail(g *group) {
 
 // dealWith gives the engine a response that the loop has seen.
 func (r *Request) dealWith(ctx context.Context, g *group, f *ForkResponse) {
-	if len(f.added) > 0 && f.Status >= 300 && f.Status < 600 {
-		r.rc.mu.Lock()
-		f.branch.breadth = 0 // what it was given goes to those in its place
-		r.rc.mu.Unlock()
-		if _, ok := r.launch(ctx, g, f.added); ok {
+	rc, b := r.rc, f.branch
+	if added := rc.newTargets(g, f); len(added) > 0 {
+		rc.mu.Lock()
+		b.breadth = 0 // what it was given goes to those in its place
+		rc.mu.Unlock()
+		if _, ok := r.launch(ctx, g, added); ok {
 			f.dropped = true
 		}
 	}
 	if f.Message == nil {
-		r.rc.failed(f.branch, f.Status, f.Err)
+		rc.failed(b, f.Status, f.Err)
 		return
 	}
 	var edit *sip.Patch
 	if !f.edit.IsZero() || f.edit.Err() != nil {
 		edit = &f.edit
+		if f.Status/100 == 2 {
+			rc.mu.Lock()
+			b.answers = append(b.answers, answer{strings.Clone(f.Message.To().Tag), edit})
+			rc.mu.Unlock()
+		}
 	}
-	r.rc.response(f.branch, f.Message, edit, f.dropped)
+	rc.response(b, f.Message, edit, f.dropped)
+}
+
+// newTargets are what a loop added in place of a failure, without what was
+// tried before: "any given URI MUST NOT be added to the set more than once"
+// (16.5), else a redirect to oneself would not end.
+func (rc *responseContext) newTargets(g *group, f *ForkResponse) (added []Target) {
+	if f.Status < 300 || f.Status >= 600 {
+		return nil
+	}
+	for _, t := range f.added {
+		same := func(u sip.URI) bool { return u.Equal(t.URI) }
+		if t.URI.IsZero() || !t.Flow.IsZero() || t.Route != "" || !slices.ContainsFunc(g.tried, same) {
+			added = append(added, t)
+			g.tried = append(g.tried, t.URI)
+		}
+	}
+	return added
 }

@@ -15,7 +15,8 @@ type group struct {
 	decided bool
 	done    chan struct{} // closed by wake; nil for Relay
 
-	mail *mailbox // of a Fork
+	mail  *mailbox  // of a Fork
+	tried []sip.URI // of a Fork: its targets so far, for its handler's goroutine
 }
 
 // ended takes the outcome of one branch and reports whether the group is
@@ -102,6 +103,9 @@ func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Respo
 	if len(targets) == 0 {
 		targets = []Target{{}}
 	}
+	if out, over := r.rc.nothingLeft(); over {
+		return out, false
+	}
 	breadth, refusal := r.checkForward(len(targets))
 	if refusal != 0 {
 		r.rc.refuse(refusal)
@@ -109,7 +113,8 @@ func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Respo
 	}
 	branches := r.addBranches(g, targets, breadth)
 	if branches == nil {
-		return r.rc.nothingLeft(), false
+		out, _ := r.rc.nothingLeft()
+		return out, false
 	}
 	quick := true
 	for i, b := range branches {
@@ -145,17 +150,20 @@ func (r *Request) addBranches(g *group, targets []Target, breadth int) []*branch
 	return branches
 }
 
-// nothingLeft is the outcome when no branch may be added any more.
-func (rc *responseContext) nothingLeft() Response {
+// nothingLeft reports whether no branch may be added any more, with the outcome
+// that this is.
+func (rc *responseContext) nothingLeft() (Response, bool) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	switch {
 	case rc.callerOff:
-		return Response{Status: sip.StatusRequestTerminated, Err: ErrCancelled, done: true}
+		return Response{Status: sip.StatusRequestTerminated, Err: ErrCancelled, done: true}, true
+	case rc.final:
+		return Response{Status: sip.StatusOK, Err: ErrAnswered, done: true}, true
 	case rc.declined:
-		return Response{Status: rc.best.status, Message: rc.best.message, done: true}
+		return Response{Status: rc.best.status, Message: rc.best.message, done: true}, true
 	}
-	return Response{Status: sip.StatusOK, Err: ErrAnswered, done: true}
+	return Response{}, false
 }
 
 // await waits for the outcome of a group.

@@ -1,7 +1,10 @@
 package routing
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/goser-project/goser/sip"
@@ -47,6 +50,61 @@ func TestIdentityRecognisesWhatItEmits(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, s.isOwnVia(&v), p.via)
 		})
+	}
+}
+
+// The same for any set of listeners, bound and advertised at random.
+func TestIdentityRecognisesWhatItEmitsAtRandom(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
+	port := func() string { return pick("5060", "5061", "5070", "80", "443", "1", "65535") }
+	for range 3000 {
+		var listeners []transport.Listener
+		seen := map[string]bool{}
+		for range 1 + rnd.IntN(5) {
+			l := listener(transport.Protocol(1+rnd.IntN(5)), pick("10.0.0.1", "192.0.2.1", "[2001:db8::1]", "[2001:db8:0:0:1::]")+":"+port(), "")
+			switch rnd.IntN(4) {
+			case 0:
+				l.Advertise = pick("sip.example.org", "SIP.Example.ORG", "sip.example.org.", "198.51.100.7", "2001:DB8::77", "[2001:db8::78]")
+			case 1:
+				l.Advertise = pick("sip.example.org", "EDGE.example.net", "198.51.100.7", "[2001:DB8::77]") + ":" + port()
+			}
+			p := newPlace(l)
+			if key := fmt.Sprint(l.Protocol, p.sentBy); !seen[key] { // two that call themselves the same cannot be told apart
+				seen[key] = true
+				listeners = append(listeners, l)
+			}
+		}
+		var id identity
+		id.set(listeners, nil)
+		s := id.load()
+		for i := range s.places {
+			p := &s.places[i]
+			for _, text := range []string{p.route, p.contact, p.route + ";r2=on"} {
+				a, err := sip.ParseNameAddr("<" + text + ">")
+				require.NoError(t, err, text)
+				require.True(t, s.isLocal(&a.URI), "%s of %v", text, listeners)
+				require.Equal(t, i, s.placeFor(&a.URI), "%s of %v", text, listeners)
+				for _, other := range []string{a.URI.String(), strings.ToUpper(a.URI.Host)} { // as others may spell it
+					u := a.URI
+					if other != a.URI.String() {
+						u.Host = other
+					}
+					require.True(t, s.isLocal(&u), "%s of %v", u, listeners)
+				}
+				foreign := a.URI
+				foreign.Port = 4242
+				require.False(t, s.isLocal(&foreign), "%s of %v", foreign, listeners)
+				foreign = a.URI
+				foreign.Host = "elsewhere.example"
+				require.False(t, s.isLocal(&foreign), "%s of %v", foreign, listeners)
+			}
+			v, err := sip.ParseViaParm(p.via + "z9hG4bKx")
+			require.NoError(t, err, p.via)
+			require.True(t, s.isOwnVia(&v), "%s of %v", p.via, listeners)
+			v.Port = 4242
+			require.False(t, s.isOwnVia(&v), "%s of %v", p.via, listeners)
+		}
 	}
 }
 

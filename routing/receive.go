@@ -202,12 +202,8 @@ func (s *Server) respondStateless(f transport.Flow, m *sip.Message, res *sip.Res
 	sc := s.takeScratch()
 	defer s.putScratch(sc)
 	sc.text = sip.AppendResponse(sc.text[:0], m, res, s.toTag(m))
-	if via := m.Via(); f.Protocol == transport.UDP && !via.HasRPort {
-		// RFC 3261 18.2.2: to received, or the sent-by address, at the sent-by port.
-		if hop, err := responseHop(&via, f.Protocol); err == nil {
-			f.Remote = hop.Addr
-		}
-	}
+	via := m.Via()
+	f = transaction.ResponseFlow(&via, f)
 	if err := s.layer.Send(f, sc.text); err != nil && f.Protocol.Reliable() {
 		b := bytes.Clone(sc.text)
 		s.start(func() { s.sendAnew(m, f, b) })

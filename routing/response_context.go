@@ -225,11 +225,14 @@ func (rc *responseContext) failed(b *branch, status int, err error) {
 // and a 2xx that comes all the same is still forwarded.
 func (rc *responseContext) giveUp(b *branch, reason string) {
 	rc.update(func() {
-		if b.ended {
+		if b.ended || b.posted {
 			return
 		}
 		rc.server.counters.branchTimeouts.Add(1)
 		rc.later(action{do: doCancel, branch: b, reason: reason})
+		if b.post(sip.StatusRequestTimeout, nil, ErrTimeout) {
+			return
+		}
 		rc.consider(candidate{status: sip.StatusRequestTimeout})
 		rc.endBranch(b, b.outcome(sip.StatusRequestTimeout, nil, ErrTimeout))
 		rc.settle()

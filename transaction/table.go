@@ -146,10 +146,10 @@ func (t *Table) receiveRequest(m *sip.Message, p *transport.Packet) {
 	case !reserve(&t.liveServers, t.cfg.MaxServer):
 		sh.refused++
 		sh.mu.Unlock()
-		t.reply(responseFlow(&via, p.Flow), m, t.busy, t.ToTag(m))
+		t.reply(ResponseFlow(&via, p.Flow), m, t.busy, t.ToTag(m))
 		return
 	}
-	s := sh.newServer(k, m, &via, responseFlow(&via, p.Flow))
+	s := sh.newServer(k, m, &via, ResponseFlow(&via, p.Flow))
 	// The user must know the transaction before it hears more of it.
 	s.held = true
 	todo := s.begin(m, now)
@@ -197,7 +197,7 @@ func (t *Table) receiveCancel(m *sip.Message, p *transport.Packet) {
 	via := m.Via()
 	all := t.serverKey(m, &via)
 	k := t.hash.forMethod(all, sip.CANCEL)
-	flow := responseFlow(&via, p.Flow)
+	flow := ResponseFlow(&via, p.Flow)
 	now := t.now()
 	sh.mu.Lock()
 	if sh.closed {
