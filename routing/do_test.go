@@ -20,11 +20,7 @@ func request(t testing.TB, method sip.Method, uri string) *sip.Request {
 	u, err := sip.ParseURI(uri)
 	require.NoError(t, err)
 	req := sip.NewRequest(method, u)
-	req.Set(sip.From, "<sip:proxy@example.org>;tag=p")
-	req.Set(sip.To, "<"+uri+">")
-	req.Set(sip.CallID, "probe-"+string(method))
-	req.Set(sip.CSeq, "1 "+string(method))
-	req.Set(sip.MaxForwards, "70")
+	req.From = sip.NameAddr{URI: sip.URI{Scheme: "sip", User: "proxy", Host: "example.org"}, Tag: "p"}
 	return req
 }
 
@@ -45,7 +41,9 @@ func TestDo(t *testing.T) {
 		require.True(b, strings.HasPrefix(in.Get(sip.Via), "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK"), in.Get(sip.Via))
 		require.Equal(b, "70", in.Get(sip.MaxForwards))
 		require.False(b, in.Has(sip.MaxBreadth))
-		b.ladder(``)
+		b.ladder(`
+			0.000  proxy  -> bob     OPTIONS
+			0.005  bob    -> proxy   200 (OPTIONS)`)
 	})
 }
 
@@ -97,7 +95,7 @@ func TestDoFails(t *testing.T) {
 		"refused":            {routing.To("sip:bob@10.0.0.3;transport=tcp"), 503, routing.ErrUnreachable, 10 * time.Millisecond},
 		"no URI":             {routing.To("bob"), 503, routing.ErrUnreachable, 0},
 		"a refused edit":     {routing.Target{Edit: func(p *sip.Patch) { p.Set("X", "\n") }}, 503, sip.ErrHeaderValue, 0},
-		"a gone flow":        {routing.Target{Flow: transport.Flow{Protocol: transport.TCP, Local: hostPort("10.0.0.1"), Remote: hostPort("10.0.0.3"), Conn: 7}}, 503, routing.ErrUnreachable, 10 * time.Millisecond},
+		"a gone flow":        {routing.Target{Flow: transport.Flow{Protocol: transport.TCP, Local: hostPort("10.0.0.1"), Remote: hostPort("10.0.0.3"), Conn: 7}}, 503, routing.ErrUnreachable, 0},
 		"a socket of nobody": {routing.Target{Flow: transport.Flow{Protocol: transport.UDP, Local: hostPort("10.9.9.9"), Remote: hostPort("10.0.0.3")}}, 503, routing.ErrUnreachable, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +103,7 @@ func TestDoFails(t *testing.T) {
 				bob := b.phone("bob", "10.0.0.3")
 				bob.On(sip.OPTIONS, siptest.Respond(100).After(5*time.Second).Respond(486))
 				start := time.Now()
-				res := b.server.Do(b.Context(), request(b, sip.OPTIONS, "sip:bob@10.0.0.3;transport=tcp"), c.target)
+				res := b.server.Do(b.Context(), request(b, sip.OPTIONS, bobsURI), c.target)
 				require.Equal(b, c.status, res.Status)
 				require.Equal(b, c.err != nil, res.Local())
 				require.ErrorIs(b, res.Err, c.err)
@@ -159,7 +157,13 @@ func TestDoInvite(t *testing.T) {
 			in := bob.WantRequest(sip.INVITE)
 			require.Contains(b, in.WantCancel().Get(sip.Reason), "cause=408")
 			in.WantACK()
-			b.ladder(``)
+			b.ladder(`
+				0.000  proxy  -> bob     INVITE
+				0.005  bob    -> proxy   180 (INVITE)
+				2.000  proxy  -> bob     CANCEL
+				2.005  bob    -> proxy   200 (CANCEL)
+				2.005  bob    -> proxy   487 (INVITE)
+				2.010  proxy  -> bob     ACK`)
 		})
 	})
 	t.Run("answered", func(t *testing.T) {
@@ -169,18 +173,21 @@ func TestDoInvite(t *testing.T) {
 			res := b.server.Do(b.Context(), invite(b), routing.Target{})
 			require.Equal(b, 200, res.Status)
 			ack := request(b, sip.ACK, bob.Contact())
-			ack.Set(sip.To, res.Message.Get(sip.To))
-			ack.Set(sip.CallID, res.Message.CallID())
+			ack.To, ack.CallID = res.Message.To(), res.Message.CallID()
 			start := time.Now()
 			require.NoError(b, b.server.Do(b.Context(), ack, routing.Target{}).Err)
 			require.Zero(b, time.Since(start))
 			bob.WantRequest(sip.INVITE).WantACK()
 			bye := request(b, sip.BYE, bob.Contact())
-			bye.Set(sip.To, res.Message.Get(sip.To))
-			bye.Set(sip.CallID, res.Message.CallID())
-			bye.Set(sip.CSeq, "2 BYE")
+			bye.To, bye.CallID, bye.CSeq = res.Message.To(), res.Message.CallID(), 2
 			require.Equal(b, 200, b.server.Do(b.Context(), bye, routing.Target{}).Status)
-			b.ladder(``)
+			b.ladder(`
+				0.000  proxy  -> bob     INVITE
+				0.005  bob    -> proxy   180 (INVITE)
+				1.005  bob    -> proxy   200 (INVITE)
+				1.010  proxy  -> bob     ACK
+				1.015  proxy  -> bob     BYE
+				1.020  bob    -> proxy   200 (BYE)`)
 		})
 	})
 }
