@@ -28,13 +28,15 @@ const ringTime = 60 * time.Second
 // route is the server's whole routing logic.
 func (p *proxy) route(ctx context.Context, r *routing.Request) error {
 	switch {
-	case r.InDialog():
+	case r.InDialog() && !p.isOurs(r.URI()):
 		return r.FollowRoute()
+	case r.InDialog() && r.URI().User != "":
+		return p.toUser(ctx, r) // to his address of record, not to the phone of the dialog
 	case r.Method() == sip.ACK || r.Method() == sip.PRACK:
 		return routing.Status(sip.StatusCallTransactionDoesNotExist) // nothing outside a dialog
-	case r.Method() == sip.REGISTER && p.isOurs(r.URI()):
+	case r.Method() == sip.REGISTER && p.isDomain(r.URI().Host):
 		return routing.Answer(p.registrar).ServeSIP(ctx, r)
-	case r.URI().User == "" && p.isOurs(r.URI()):
+	case r.URI().User == "" && (p.isOurs(r.URI()) || p.server.IsLocal(r.URI())):
 		return p.toServer(r)
 	}
 	if r.Method() == sip.INVITE || r.Method() == sip.SUBSCRIBE || r.Method() == sip.REFER {
@@ -112,8 +114,11 @@ func (p *proxy) toOthers(r *routing.Request) error {
 	return r.Relay()
 }
 
-// isOurs reports whether u is in a domain that we serve.
-func (p *proxy) isOurs(u sip.URI) bool { return u.IsSIP() && p.isDomain(u.Host) }
+// isOurs reports whether u is in a domain that we serve. Another port of a
+// domain's host is somebody else: a phone beside the server.
+func (p *proxy) isOurs(u sip.URI) bool {
+	return u.IsSIP() && p.isDomain(u.Host) && (u.Port == 0 || p.server.IsLocal(u))
+}
 
 func (p *proxy) isDomain(host string) bool {
 	if len(p.domains) == 0 {
