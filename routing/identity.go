@@ -90,7 +90,7 @@ func newPlace(l transport.Listener) place {
 		host, port = splitAdvertise(l.Advertise, port)
 	}
 	address := host + ":" + strconv.Itoa(int(port))
-	if l.Advertise == host && port == viaPort(l.Protocol.String()) {
+	if l.Advertise == host && port == l.Protocol.DefaultPort() {
 		address = host // advertised without a port: leave it to the default
 	}
 	uri := "sip:" + address
@@ -143,22 +143,24 @@ func normalHost(h string) string {
 // isLocal reports whether u points to this server: a listener's own or
 // advertised address, or one of our names.
 func (s *identitySnapshot) isLocal(u *sip.URI) bool {
-	if !u.IsSIP() {
-		return false
+	protocol, err := protocolOf(u)
+	if err != nil {
+		return u.IsSIP() && s.names[normalHost(u.Host)] != 0 // a transport that we do not know, to us all the same
 	}
-	return s.isLocalHost(u.Host, u.Port)
+	if u.Port == 0 && s.names[normalHost(u.Host)] != 0 {
+		return true // a name without a port may lead to any listener
+	}
+	return s.isLocalHost(u.Host, portOf(u, protocol))
 }
 
+// isLocalHost reports whether a host and port are a listener's own or
+// advertised ones, or a configured name at a port of ours.
 func (s *identitySnapshot) isLocalHost(host string, port uint16) bool {
-	h := host
-	if s.names[h] == 0 && !s.exact[sentBy{h, port}] { // most URIs are spelled as we spell them
-		h = normalHost(host)
+	if s.exact[sentBy{host, port}] {
+		return true // most are spelled as we spell them
 	}
-	kind := s.names[h]
-	if port != 0 {
-		return s.exact[sentBy{h, port}] || kind == configuredName && s.ports[port]
-	}
-	return kind != 0 || s.exact[sentBy{h, 5060}] || s.exact[sentBy{h, 5061}]
+	h := normalHost(host)
+	return s.exact[sentBy{h, port}] || s.names[h] == configuredName && s.ports[port]
 }
 
 func isAddress(host string) bool {
@@ -166,10 +168,10 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-// viaPort is the port of a sent-by without one (RFC 3261 18.1.1).
-func viaPort(protocol string) uint16 {
-	if strings.EqualFold(protocol, "TLS") {
-		return 5061
+// viaPort is the port of a sent-by without one.
+func viaPort(name string) uint16 {
+	if p, err := transport.ParseProtocol(name); err == nil {
+		return p.DefaultPort()
 	}
 	return 5060
 }

@@ -67,14 +67,15 @@ func (rs *readings) put(g *reading) {
 
 // serveInline runs a request's handler on the reader's goroutine, which calls it.
 func (s *Server) serveInline(r *Request, p *transport.Packet) {
-	if !s.readings.watching.Load() {
-		s.startWatchdog()
-	}
 	g := s.readings.take()
 	g.mu.Lock()
 	g.request, g.packet = r, p
 	g.runs++
 	g.mu.Unlock()
+	// After the entry: a watchdog that ends now takes a last look after it has said so.
+	if !s.readings.watching.Load() {
+		s.startWatchdog()
+	}
 	r.reading = g
 	ended := false
 	defer func() {
