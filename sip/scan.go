@@ -3,7 +3,6 @@ package sip
 import (
 	"bytes"
 	"net/netip"
-	"strings"
 	"unsafe"
 )
 
@@ -149,7 +148,9 @@ func (s *scanner) scanLine(i int) (next int, folded, ok bool) {
 		return 0, true, true
 	}
 	value := skipSpace(s.view, i+name+1)
-	if next, ok = s.lineEnd(value, fields[f].syntax.hasQuotes()); !ok {
+	if end := nextControl(s.data, value); end+1 < len(s.data) && s.data[end] == '\r' && s.data[end+1] == '\n' {
+		next = end + 2 // nearly always: lineEnd without the call
+	} else if next, ok = s.lineEnd(value, fields[f].syntax.hasQuotes()); !ok {
 		return 0, false, false
 	}
 	if next < len(s.data) && isSpace(s.data[next]) && !s.unfolded {
@@ -169,23 +170,18 @@ func (s *scanner) scanLine(i int) (next int, folded, ok bool) {
 // between it and the colon.
 func (s *scanner) name(i int) (field, int) {
 	const most = 255
-	n := strings.IndexByte(s.view[i:min(i+most+1, len(s.view))], ':')
-	if n <= 0 {
-		return other, 0
+	end := i
+	for end < len(s.view) && classes[s.view[end]]&isToken != 0 {
+		end++
 	}
-	name := s.view[i : i+n]
-	if f := fieldOf(name); f != other {
-		return f, n // a name that is known is a token
-	}
-	token := 0
-	for token < n && classes[name[token]]&isToken != 0 {
-		token++
-	}
-	switch {
-	case token == n:
-		return other, n
-	case token > 0 && !s.unfolded && skipWhite(s.view, i+token) == i+n:
-		return other, -1
+	switch colon := end; {
+	case end == i || end-i > most || end == len(s.view):
+	case s.view[end] == ':':
+		return fieldOf(s.view[i:end]), end - i
+	case !s.unfolded:
+		if colon = skipWhite(s.view, end); colon < len(s.view) && s.view[colon] == ':' {
+			return other, -1
+		}
 	}
 	return other, 0
 }
