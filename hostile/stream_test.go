@@ -193,3 +193,29 @@ func TestHastyConnections(t *testing.T) {
 		}
 	})
 }
+
+// Above MaxAccepted further connections are closed at once, those that stand go on, and there is room again when they end.
+func TestTooManyConnections(t *testing.T) {
+	const most, more = 50, 20
+	runBench(t, func(b *bench) {
+		before := b.server.Stats().Transport.Stream
+		conns := b.dial(most - 1) // bob has one
+		for _, c := range b.dial(more) {
+			b.requireClosed(c)
+		}
+		require.EqualValues(b, more, b.server.Stats().Transport.Stream.RefusedTotal-before.RefusedTotal)
+		b.call()
+		for _, c := range conns {
+			_, err := fmt.Fprint(c, message("OPTIONS", "sip:example.org", "10.0.0.66", 1))
+			require.NoError(b, err)
+			c.Close()
+		}
+		time.Sleep(time.Second)
+		again := b.dial(1)[0]
+		_, err := fmt.Fprint(again, message("OPTIONS", "sip:example.org", "10.0.0.66", 2))
+		require.NoError(b, err)
+		require.NoError(b, again.SetReadDeadline(time.Now().Add(time.Second)))
+		_, err = again.Read(make([]byte, 4096))
+		require.NoError(b, err)
+	}, func(b *bench) { b.server.Transport.MaxAccepted = most })
+}
