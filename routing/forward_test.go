@@ -346,6 +346,56 @@ func TestRefusedEditOfTheRequest(t *testing.T) {
 	})
 }
 
+// What a handler does to its edits and targets after it has passed the request on is for what it starts later: branches that are still being
+// dialed, or that go on to another address, are as they were.
+func TestEditsAfterwardsAreForLaterBranches(t *testing.T) {
+	runBench(t, func(ctx context.Context, r *routing.Request) error {
+		r.Edit().Set("X-Edit", "early")
+		ts := []routing.Target{routing.To("sip:bob@two.example"), routing.To(deskURI + ";transport=tcp")}
+		short, cancel := context.WithTimeout(ctx, 50*time.Second)
+		defer cancel()
+		if err := r.Relay(ts...); err != nil {
+			return err
+		}
+		r.Edit().Set("X-Edit", "late")
+		r.RecordRoute()
+		ts[0], ts[1] = routing.To(cellURI), routing.To(cellURI)
+		<-short.Done()
+		return nil
+	}, func(b *bench) {
+		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
+		desk, _ := b.phone("desk", "10.0.0.4", siptest.PhoneOptions{Transport: "TCP"}), b.phone("cell", "10.0.0.5")
+		b.net.SetLink(b.proxy, desk.Host(), siptest.Link{Delay: time.Second})
+		bob.On(sip.INVITE, siptest.Respond(486))
+		desk.On(sip.INVITE, siptest.Respond(486))
+		alice.Invite(bobAlias).WantFinal(486)
+		for _, p := range []*siptest.Phone{bob, desk} {
+			in := p.WantRequest(sip.INVITE)
+			require.Equal(b, "early", in.Get("X-Edit"))
+			require.False(b, in.Has(sip.RecordRoute))
+		}
+		require.Zero(b, len(b.net.Ladder().Only("cell").Events()))
+		b.pass(time.Minute)
+	}, func(s *routing.Server) {
+		s.Resolver = twoHops{{Protocol: transport.UDP, Addr: hostPort("10.0.0.99")}, {Protocol: transport.UDP, Addr: hostPort("10.0.0.3")}}
+	})
+}
+
+// Branches of one fork are written at once on several goroutines (run with -race).
+func TestParallelBranchesAreWrittenAtOnce(t *testing.T) {
+	runBench(t, func(_ context.Context, r *routing.Request) error {
+		r.RecordRoute()
+		r.Edit().Add("X-Edit", "1")
+		return r.Relay(targets("sip:bob@bob.example", "sip:desk@desk.example", bobsURI+";x=1", deskURI+";x=1", bobsURI+";transport=tcp")...)
+	}, func(b *bench) {
+		lenient := siptest.PhoneOptions{Listen: []string{"UDP", "TCP"}, Lenient: true}
+		alice, _, _ := b.phone("alice", "10.0.0.2", lenient), b.phone("bob", "10.0.0.3", lenient), b.phone("desk", "10.0.0.4", lenient)
+		for range 50 {
+			alice.Request(sip.MESSAGE, bobAlias).WantStatus(200)
+		}
+	}, func(s *routing.Server) { s.Resolver = names{"bob.example": "10.0.0.3", "desk.example": "10.0.0.4"} })
+}
+
 var large = siptest.Body("text/plain", strings.Repeat("large ", 250))
 
 // RFC 3261 18.1.1: "If a request is within 200 bytes of the path MTU, or if it is larger than 1300 bytes and the path MTU is unknown, the

@@ -1,0 +1,159 @@
+package routing
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/goser-project/goser/sip"
+	"github.com/goser-project/goser/transport"
+	"github.com/stretchr/testify/require"
+)
+
+// sink is a socket that keeps what was written last and never reads anything.
+type sink struct {
+	net.PacketConn // the methods that nobody calls
+	last           []byte
+	closed         chan struct{}
+}
+
+func (s *sink) ReadFrom([]byte) (int, net.Addr, error) {
+	<-s.closed
+	return 0, nil, net.ErrClosed
+}
+func (s *sink) WriteTo(b []byte, _ net.Addr) (int, error) {
+	s.last = append(s.last[:0], b...)
+	return len(b), nil
+}
+func (s *sink) Close() error        { close(s.closed); return nil }
+func (s *sink) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(benchProxy) }
+
+var benchProxy, benchCaller, benchCallee = netip.MustParseAddrPort("127.0.0.1:5070"), netip.MustParseAddrPort("127.0.0.1:5090"), netip.MustParseAddrPort("127.0.0.1:5080")
+
+// relayed is a server with the routing of examples/relay, fed by hand.
+type relayed struct {
+	*Server
+	socket *sink
+	n      int
+}
+
+func newRelayed(tb testing.TB) *relayed {
+	next := Via("sip:127.0.0.1:5080")
+	r := &relayed{socket: &sink{closed: make(chan struct{})}}
+	r.Server = &Server{Handler: HandlerFunc(func(ctx context.Context, r *Request) error {
+		if r.InDialog() {
+			return r.FollowRoute()
+		}
+		r.RecordRoute()
+		return r.Relay(next)
+	})}
+	require.NoError(tb, r.ServePacket(r.socket, ""))
+	for i := range r.trust.methods {
+		r.trust.methods[i].quick.Store(firstTerm)
+	}
+	tb.Cleanup(func() { require.NoError(tb, r.Shutdown(context.Background())) })
+	return r
+}
+
+func (r *relayed) take(from netip.AddrPort, text []byte) {
+	r.receive(&transport.Packet{Flow: transport.Flow{Protocol: transport.UDP, Local: benchProxy, Remote: from}, Data: text})
+}
+
+const benchSDP = "v=0\r\no=alice 53655765 2353687637 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0 8 101\r\n" +
+	"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=sendrecv\r\n"
+
+// request is what the caller sends; routes come after Via.
+func (r *relayed) request(method sip.Method, uri, toTag, routes, body string) []byte {
+	return fmt.Appendf(nil, "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5090;branch=z9hG4bK-%d-%s;rport\r\n%sMax-Forwards: 70\r\n"+
+		"From: \"Alice\" <sip:alice@example.org>;tag=a%d\r\nTo: \"Bob\" <sip:bob@example.org>%s\r\nCall-ID: %d@127.0.0.1\r\nCSeq: 1 %s\r\n"+
+		"Contact: <sip:alice@127.0.0.1:5090>\r\nUser-Agent: load\r\nAllow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\nContent-Length: %d\r\n\r\n%s",
+		method, uri, r.n, method, routes, r.n, toTag, r.n, method, len(body), body)
+}
+
+// answer is a response to what the server sent last.
+func (r *relayed) answer(status, body string) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "SIP/2.0 %s\r\n", status)
+	head, _, _ := strings.Cut(string(r.socket.last), "\r\n\r\n")
+	for _, line := range strings.Split(head, "\r\n")[1:] {
+		switch name, _, _ := strings.Cut(line, ":"); name {
+		case sip.Via, sip.From, sip.CallID, sip.CSeq, sip.RecordRoute:
+			b.WriteString(line + "\r\n")
+		case sip.To:
+			b.WriteString(line)
+			if !strings.Contains(line, "tag=") {
+				b.WriteString(";tag=b")
+			}
+			b.WriteString("\r\n")
+		}
+	}
+	fmt.Fprintf(&b, "Contact: <sip:bob@127.0.0.1:5080>\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return b.Bytes()
+}
+
+// call prepares the six messages of the next call by running it once beside.
+func (r *relayed) call(tb testing.TB, measured func(func())) {
+	r.n++
+	invite := r.request(sip.INVITE, "sip:bob@example.org", "", "", benchSDP)
+	route := "Route: <sip:127.0.0.1:5070;lr>\r\n"
+	ack := r.request(sip.ACK, "sip:bob@127.0.0.1:5080", ";tag=b", route, "")
+	bye := r.request(sip.BYE, "sip:bob@127.0.0.1:5080", ";tag=b", route, "")
+	measured(func() { r.take(benchCaller, invite) })
+	ringing, ok := r.answer("180 Ringing", ""), r.answer("200 OK", benchSDP)
+	measured(func() {
+		r.take(benchCallee, ringing)
+		r.take(benchCallee, ok)
+		r.take(benchCaller, ack)
+		r.take(benchCaller, bye)
+	})
+	done := r.answer("200 OK", "")
+	measured(func() { r.take(benchCallee, done) })
+	if !bytes.HasPrefix(r.socket.last, []byte("SIP/2.0 200")) {
+		tb.Fatalf("the BYE was not answered: %s", r.socket.last)
+	}
+}
+
+// BenchmarkRelayedCall is the user time of a whole call (INVITE, 180, 200, ACK,
+// BYE, 200) through a stateful, record-routing relay, without the kernel:
+//
+//	go test -run - -bench RelayedCall ./routing
+func BenchmarkRelayedCall(b *testing.B) {
+	r := newRelayed(b)
+	b.ReportAllocs()
+	b.StopTimer()
+	for range b.N {
+		r.call(b, func(f func()) {
+			b.StartTimer()
+			f()
+			b.StopTimer()
+		})
+	}
+	b.StartTimer()
+}
+
+// A relayed call may not allocate more than it does now: what is kept for
+// retransmission, and what a transaction and a message are.
+func TestAllocationsOfARelayedCall(t *testing.T) {
+	r := newRelayed(t)
+	for range 50 {
+		r.call(t, func(f func()) { f() })
+	}
+	var before, after runtime.MemStats
+	var total uint64
+	const calls = 50
+	for range calls {
+		r.call(t, func(f func()) {
+			runtime.ReadMemStats(&before)
+			f()
+			runtime.ReadMemStats(&after)
+			total += after.Mallocs - before.Mallocs
+		})
+	}
+	require.LessOrEqual(t, float64(total)/calls, 60.0)
+	t.Logf("%.1f allocations", float64(total)/calls)
+}
