@@ -221,15 +221,21 @@ func (p *Patch) ReplaceFirst(name, value string) {
 	}
 }
 
-// firstElement returns the first element of a value that has one, and what is left.
+// firstElement returns the first element of a value that has one, and what is left, which is "" if there is no other.
 func (k key) firstElement(value string) (element, rest string) {
 	if !fields[k.field].list {
 		return value, ""
 	}
-	for value != "" && element == "" {
-		element, value = nextElement(value)
+	element, rest = nextElement(trimCommas(value))
+	return element, trimCommas(rest)
+}
+
+// trimCommas removes the empty elements from the begin of a list.
+func trimCommas(s string) string {
+	for s != "" && (s[0] == ',' || isSpace(s[0])) {
+		s = s[1:]
 	}
-	return element, trimSpace(value)
+	return s
 }
 
 func (k key) dropFirst(value string) string {

@@ -149,6 +149,15 @@ func TestPatch(t *testing.T) {
 	require.Equal(t, []string{"-SIP/2.0 180", "+SIP/2.0 603 No & no"}, patched(t, response("180", "l: 0"), func(p *sip.Patch) { p.SetStatus(603, "No & no") }))
 }
 
+// Empty elements do not count, and nothing stays that has only them.
+func TestPatchEmptyElements(t *testing.T) {
+	text := options("Route: ,", "Route: , <sip:p1> ,,", "Route: <sip:p2>,, <sip:p3>", "l: 0")
+	require.Equal(t, []string{"-Route: ,", "-Route: , <sip:p1> ,,"}, patched(t, text, func(p *sip.Patch) { p.RemoveFirst(sip.Route) }))
+	require.Equal(t, []string{"-Route: ,", "-Route: , <sip:p1> ,,", "-Route: <sip:p2>,, <sip:p3>", "+Route: <sip:p3>"},
+		patched(t, text, func(p *sip.Patch) { p.RemoveFirst(sip.Route); p.RemoveFirst(sip.Route) }))
+	require.Equal(t, []string{"-Route: , <sip:p1> ,,", "+Route: <sip:q>"}, patched(t, text, func(p *sip.Patch) { p.ReplaceFirst(sip.Route, "<sip:q>") }))
+}
+
 // Without Content-Length a message cannot be sent over a stream, so the copy has one.
 func TestContentLengthIsAdded(t *testing.T) {
 	m := parse(t, options("Subject: x")+"body")
