@@ -117,10 +117,16 @@ func (b *bench) pair() (alice, bob *siptest.Phone) {
 	return alice, bob
 }
 
+// flow returns the call flow so far, with all that happens at this instant.
+func (b *bench) flow() *siptest.Ladder {
+	synctest.Wait()
+	return b.net.Ladder()
+}
+
 // ladder requires the whole call flow so far.
 func (b *bench) ladder(golden string) {
 	b.Helper()
-	b.net.Ladder().Require(b, golden)
+	b.flow().Require(b, golden)
 }
 
 // count counts what was received at a host, of one kind.
@@ -128,7 +134,7 @@ func (b *bench) count(host, what string) int { return len(b.received(host, what)
 
 // received returns what was received at a host, as text, of one kind ("INVITE", "200 (INVITE)").
 func (b *bench) received(host, what string) (texts []string) {
-	for _, e := range b.net.Ladder().Events() {
+	for _, e := range b.flow().Events() {
 		if e.To == host && e.What() == what {
 			texts = append(texts, string(e.Data))
 		}

@@ -128,7 +128,7 @@ func TestCancelAndTheTargetIsDead(t *testing.T) {
 		call.WantStatus(100)
 		call.Cancel().WantStatus(200)
 		call.WantFinal(487)
-		b.net.Ladder().Only("alice", "proxy").Require(b, `
+		b.flow().Only("alice", "proxy").Require(b, `
 			0.000  alice  -> proxy   INVITE
 			0.205  proxy  -> alice   100 (INVITE)
 			0.210  alice  -> proxy   CANCEL
@@ -280,7 +280,7 @@ func TestUnmatchedCancel(t *testing.T) {
 		require.Len(b, answers, 2)
 		require.Equal(b, answers[0], answers[1], "8.2.7: the same tag each time")
 		require.NotEmpty(b, tag)
-		require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
+		require.Zero(b, len(b.flow().Only("bob").Events()))
 	})
 }
 
@@ -493,7 +493,7 @@ func TestCancelAtEveryMoment(t *testing.T) {
 			case 487:
 				cancelled++
 			default:
-				b.Fatalf("no final response when cancelled after %d ms\n%s", after/2, b.net.Ladder())
+				b.Fatalf("no final response when cancelled after %d ms\n%s", after/2, b.flow())
 			}
 			b.net.Forget()
 		}

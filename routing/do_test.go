@@ -199,7 +199,7 @@ func TestDoRefuses(t *testing.T) {
 		bad.Set("X-Evil", "a\r\nb")
 		require.Error(b, b.server.Do(b.Context(), bad, routing.Target{}).Err)
 		require.Error(b, b.server.Do(b.Context(), request(b, sip.CANCEL, bobsURI), routing.Target{}).Err)
-		require.Zero(b, len(b.net.Ladder().Events()))
+		require.Zero(b, len(b.flow().Events()))
 	})
 }
 

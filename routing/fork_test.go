@@ -63,7 +63,7 @@ func TestForkYieldsEveryResponse(t *testing.T) {
 			{status: 408, err: routing.ErrTimeout, local: true, target: cellURI},
 			{status: 200, done: true, target: deskURI},
 		}, got)
-		b.net.Ladder().Only("alice", "bob", "desk", "cell", "proxy").Require(b, `
+		b.flow().Only("alice", "bob", "desk", "cell", "proxy").Require(b, `
 			0.000  alice  -> proxy   INVITE
 			0.005  proxy  -> bob     INVITE
 			0.005  proxy  -> desk    INVITE
@@ -239,7 +239,7 @@ func TestForkRecursesOnNothingElse(t *testing.T) {
 			bob.On(sip.INVITE, script)
 			alice.Invite(bobAlias)
 			b.pass(time.Minute)
-			require.Zero(b, len(b.net.Ladder().Only("desk").Events()))
+			require.Zero(b, len(b.flow().Only("desk").Events()))
 		})
 	}
 }
@@ -302,7 +302,7 @@ func TestForkWithASlowLoop(t *testing.T) {
 		bob.WantRequest(sip.INVITE).WantACK()
 		b.pass(10 * time.Second)
 		call.Bye().WantStatus(200)
-		b.net.Ladder().Only("proxy", "alice").Filter(func(e siptest.Event) bool { return e.Time < 4016*time.Millisecond && e.To == "alice" }).Require(b, `
+		b.flow().Only("proxy", "alice").Filter(func(e siptest.Event) bool { return e.Time < 4016*time.Millisecond && e.To == "alice" }).Require(b, `
 			0.205  proxy  -> alice   100 (INVITE)
 			1.015  proxy  -> alice   180 (INVITE)
 			2.015  proxy  -> alice   183 (INVITE)
@@ -394,7 +394,7 @@ func TestForkAndCancel(t *testing.T) {
 					require.InDelta(b, 2*time.Second, ended, float64(100*time.Millisecond))
 				}
 				require.Equal(b, outcome{status: 487, err: routing.ErrCancelled, local: true, done: true}, left)
-				require.Zero(b, len(b.net.Ladder().Only("cell").Events()))
+				require.Zero(b, len(b.flow().Only("cell").Events()))
 			})
 		})
 	}
@@ -418,7 +418,7 @@ func TestForkDeadline(t *testing.T) {
 		alice.Invite(bobAlias).WantFinal(486)
 		desk.WantRequest(sip.INVITE).WantCancel()
 		require.Equal(b, 180, got[0].status)
-		b.net.Ladder().Require(b, `
+		b.flow().Require(b, `
 			0.000  alice  -> proxy   INVITE
 			0.005  proxy  -> desk    INVITE
 			0.010  desk   -> proxy   180 (INVITE)

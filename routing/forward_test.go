@@ -374,7 +374,7 @@ func TestEditsAfterwardsAreForLaterBranches(t *testing.T) {
 			require.Equal(b, "early", in.Get("X-Edit"))
 			require.False(b, in.Has(sip.RecordRoute))
 		}
-		require.Zero(b, len(b.net.Ladder().Only("cell").Events()))
+		require.Zero(b, len(b.flow().Only("cell").Events()))
 		b.pass(time.Minute)
 	}, func(s *routing.Server) {
 		s.Resolver = twoHops{{Protocol: transport.UDP, Addr: hostPort("10.0.0.99")}, {Protocol: transport.UDP, Addr: hostPort("10.0.0.3")}}
@@ -432,7 +432,7 @@ func TestLargeRequestMovesToTCP(t *testing.T) {
 			0.035  proxy  -> bob     MESSAGE
 			0.040  bob    -> proxy   200 (MESSAGE)
 			0.045  proxy  -> alice   200 (MESSAGE)`)
-		for i, e := range b.net.Ladder().Events() {
+		for i, e := range b.flow().Events() {
 			require.Equal(b, i == 1 || i == 2, e.Stream)
 		}
 	})
@@ -567,7 +567,7 @@ func TestResponseGoesBackThroughANAT(t *testing.T) {
 		_, err = c.WriteTo([]byte(text("MESSAGE", bobAlias, "Via: SIP/2.0/UDP 192.168.1.7:4540;branch=z9hG4bK-old")), udpAddr(hostPort("10.0.0.1")))
 		require.NoError(b, err)
 		b.pass(time.Second)
-		events := b.net.Ladder().Only("nat").Events()
+		events := b.flow().Only("nat").Events()
 		require.Len(b, events, 2)
 		require.Equal(b, "203.0.113.7:4540", events[1].Destination.String())
 	})

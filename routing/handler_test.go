@@ -143,7 +143,7 @@ func TestErrDropLeavesNothingBehind(t *testing.T) {
 			e.Retransmit()
 			b.pass(500 * time.Millisecond)
 			require.EqualValues(b, 2, b.server.Stats().Dropped)
-			require.Equal(b, 2, len(b.net.Ladder().Events()), "nothing but what alice sent")
+			require.Equal(b, 2, len(b.flow().Events()), "nothing but what alice sent")
 			e.Retransmit()
 			e.WantFinal(403)
 		})
@@ -376,10 +376,10 @@ func TestShutdownEndsHandlers(t *testing.T) {
 		for range 2 {
 			require.Error(b, <-ended)
 		}
-		before := len(b.net.Ladder().Only("proxy").Events())
+		before := len(b.flow().Only("proxy").Events())
 		alice.Request(sip.MESSAGE, bobAlias)
 		b.pass(time.Second)
-		for _, e := range b.net.Ladder().Only("proxy").Events()[before:] {
+		for _, e := range b.flow().Only("proxy").Events()[before:] {
 			require.Equal(b, "proxy", e.To)
 		}
 	})

@@ -40,7 +40,7 @@ func TestSpiralThatBecomesALoop(t *testing.T) {
 	next := map[string]string{"bob": "sip:desk@10.0.0.1", "desk": "sip:cell@10.0.0.1", "cell": "sip:desk@10.0.0.1"}
 	runBench(t, func(_ context.Context, r *routing.Request) error { return r.Relay(routing.To(next[r.URI().User])) }, func(b *bench) {
 		b.phone("alice", "10.0.0.2").Request(sip.MESSAGE, bobAlias).WantStatus(482)
-		b.net.Ladder().With("Request-URI").Require(b, `
+		b.flow().With("Request-URI").Require(b, `
 			0.000  alice  -> proxy   MESSAGE  sip:bob@example.org
 			0.005  proxy  -> proxy   MESSAGE  sip:desk@10.0.0.1
 			0.010  proxy  -> proxy   MESSAGE  sip:cell@10.0.0.1
@@ -125,7 +125,7 @@ func TestTwoServersThatForkToEachOther(t *testing.T) {
 				alice.Request(method, bobAlias).WantStatus(482)
 			}
 			b.pass(time.Minute)
-			sent := distinct(b.net.Ladder().Filter(func(e siptest.Event) bool { return e.What() == string(method) }), branchOf)
+			sent := distinct(b.flow().Filter(func(e siptest.Event) bool { return e.What() == string(method) }), branchOf)
 			require.Less(b, len(sent), 50)
 			b.Logf("%s: %d requests", method, len(sent))
 		})
@@ -151,7 +151,7 @@ func TestTwoServersThatForkToEachOtherWithNewURIs(t *testing.T) {
 				alice.Request(method, bobAlias).WantStatus(440)
 			}
 			b.pass(time.Minute)
-			sent := distinct(b.net.Ladder().Filter(func(e siptest.Event) bool { return e.What() == string(method) }), branchOf)
+			sent := distinct(b.flow().Filter(func(e siptest.Event) bool { return e.What() == string(method) }), branchOf)
 			require.Less(b, len(sent), 130, "60 leaves of a binary tree")
 			b.Logf("%s: %d requests", method, len(sent))
 		})

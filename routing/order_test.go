@@ -24,7 +24,7 @@ func inCall(method, id string, n int) string {
 
 // numbers returns the X-Number of what a host received, in order.
 func (b *bench) numbers(host string) (out []string) {
-	for _, e := range b.net.Ladder().Events() {
+	for _, e := range b.flow().Events() {
 		if e.To == host {
 			out = append(out, headers(string(e.Data), "X-Number")...)
 		}
@@ -92,7 +92,7 @@ func TestEachHandlerHasItsTurn(t *testing.T) {
 		}
 		b.pass(time.Second)
 		require.Equal(b, []string{"c-1", "c-2", "c-3", "c-4", "c-5", "c-6"}, b.numbers("bob"))
-		events := b.net.Ladder().Only("proxy", "bob").Events()
+		events := b.flow().Only("proxy", "bob").Events()
 		require.Equal(b, 5*time.Millisecond+(6+5+4+3+2+1)*time.Millisecond, lastRequest(events).Truncate(time.Millisecond), "one after the other")
 	})
 }

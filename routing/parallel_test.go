@@ -39,7 +39,7 @@ func TestGroupsOfParallelTargets(t *testing.T) {
 		call.Bye().WantStatus(200)
 		b.wait()
 		require.Equal(b, []outcome{{status: 480, target: deskURI}, {status: 200, done: true, target: cellURI}}, got)
-		b.net.Ladder().Only("alice", "proxy", "bob", "desk", "cell").Require(b, `
+		b.flow().Only("alice", "proxy", "bob", "desk", "cell").Require(b, `
 			0.000  alice  -> proxy   INVITE
 			0.005  proxy  -> bob     INVITE
 			0.005  proxy  -> desk    INVITE
@@ -104,7 +104,7 @@ func TestSlowConnectionDoesNotHoldOthersBack(t *testing.T) {
 		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 		bob.On(sip.INVITE, siptest.Answer(time.Second))
 		alice.Invite(bobAlias).WantAnswer()
-		b.net.Ladder().Only("alice", "bob", "proxy").Require(b, `
+		b.flow().Only("alice", "bob", "proxy").Require(b, `
 			0.000  alice  -> proxy   INVITE
 			0.005  proxy  -> bob     INVITE
 			0.010  bob    -> proxy   180 (INVITE)
@@ -200,7 +200,7 @@ func TestMaxBreadthExceeded(t *testing.T) {
 		runBench(t, route, func(b *bench) {
 			alice, _ := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 			alice.Request(sip.MESSAGE, bobAlias, siptest.Header(sip.MaxBreadth, value)).WantStatus(440)
-			require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
+			require.Zero(b, len(b.flow().Only("bob").Events()))
 			require.EqualValues(b, 1, b.server.Stats().BreadthExceeded)
 		})
 	}

@@ -571,7 +571,7 @@ func TestStrayResponsesAreNotForwarded(t *testing.T) {
 		b.net.Forget()
 		in.Retransmit()
 		b.pass(time.Second)
-		require.Equal(b, 1, len(b.net.Ladder().Events()))
+		require.Equal(b, 1, len(b.flow().Events()))
 		require.EqualValues(b, 1, b.server.Stats().StrayResponses)
 	})
 }
@@ -589,7 +589,7 @@ func TestForgedResponsesAreNotForwarded(t *testing.T) {
 		b.pass(time.Second)
 		real := in.Text()
 		ours, hers := headers(real, sip.Via)[0], headers(real, sip.Via)[1]
-		before := len(b.net.Ladder().Only("alice").Events())
+		before := len(b.flow().Only("alice").Events())
 		for name, forged := range map[string]string{
 			"a guessed branch": strings.Replace(ours, branches(real)[0], "z9hG4bK1234567890.abc", 1),
 			"no cookie":        strings.Replace(ours, "z9hG4bK", "", 1),
@@ -603,7 +603,7 @@ func TestForgedResponsesAreNotForwarded(t *testing.T) {
 				";tag=mallory\r\nCall-ID: " + in.CallID() + "\r\nCSeq: " + cseq + "\r\nContact: <sip:m@10.0.0.66>\r\nContent-Length: 0\r\n\r\n")
 		}
 		b.pass(time.Second)
-		require.Equal(b, before, len(b.net.Ladder().Only("alice").Events()))
+		require.Equal(b, before, len(b.flow().Only("alice").Events()))
 		require.EqualValues(b, 3, b.server.Stats().StrayResponses)
 		in.Respond(486)
 		b.pass(time.Second)

@@ -2,6 +2,7 @@ package routing_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -71,7 +72,7 @@ func TestBasicSIPTrapezoid(t *testing.T) {
 		require.Equal(b, []string{"<sip:p2.domain.com;lr>", "<sip:p1.example.com;lr>"}, in.Dialog().Routes())
 		require.Equal(b, []string{"<sip:p1.example.com;lr>", "<sip:p2.domain.com;lr>"}, call.Dialog().Routes())
 		call.Bye().WantStatus(200)
-		b.net.Ladder().With("Request-URI", "Record-Route", "Route").Require(b, `
+		b.flow().With("Request-URI", "Record-Route", "Route").Require(b, `
 			0.000  u1  -> p1   INVITE  sip:callee@domain.com
 			0.005  p1  -> p2   INVITE  sip:callee@domain.com  Record-Route: <sip:p1.example.com;lr>
 			0.010  p2  -> u2   INVITE  sip:callee@u2.domain.com  Record-Route: <sip:p2.domain.com;lr>  Record-Route: <sip:p1.example.com;lr>
@@ -129,7 +130,7 @@ func TestTraversingAStrictRoutingProxy(t *testing.T) {
 		in.WantACK()
 		b.net.Forget()
 		in.Dialog().Bye().WantStatus(200)
-		b.net.Ladder().Without("200 (BYE)").With("Request-URI", "Route").Require(b, `
+		b.flow().Without("200 (BYE)").With("Request-URI", "Route").Require(b, `
 			0.075  u2  -> p4   BYE  sip:caller@u1.example.com  Route: <sip:p4.domain.com;lr>  Route: <sip:p3.middle.com>  Route: <sip:p2.example.com;lr>  Route: <sip:p1.example.com;lr>
 			0.080  p4  -> p3   BYE  sip:p3.middle.com  Route: <sip:p2.example.com;lr>  Route: <sip:p1.example.com;lr>  Route: <sip:caller@u1.example.com>
 			0.085  p3  -> p2   BYE  sip:p2.example.com;lr  Route: <sip:p1.example.com;lr>  Route: <sip:caller@u1.example.com>
@@ -166,7 +167,7 @@ func TestGatewayBetweenNamespaces(t *testing.T) {
 		in.WantACK()
 		in.Dialog().Request(sip.INFO).WantStatus(200)
 		call.Bye().WantStatus(200)
-		b.net.Ladder().With("Request-URI", "Record-Route", "Route").Require(b, `
+		b.flow().With("Request-URI", "Record-Route", "Route").Require(b, `
 			0.000  u1  -> p1   INVITE  sip:callee@gateway.leftprivatespace.com
 			0.005  p1  -> u2   INVITE  sip:callee@192.168.0.3  Record-Route: <sip:gateway.rightprivatespace.com;lr;r2=on>  Record-Route: <sip:gateway.leftprivatespace.com;lr;r2=on>
 			0.010  u2  -> p1   200 (INVITE)  Record-Route: <sip:gateway.rightprivatespace.com;lr;r2=on>  Record-Route: <sip:gateway.leftprivatespace.com;lr;r2=on>
@@ -182,7 +183,7 @@ func TestGatewayBetweenNamespaces(t *testing.T) {
 			0.060  u2  -> p1   200 (BYE)
 			0.065  p1  -> u1   200 (BYE)`)
 		// Each side has heard from the address that it knows, and from no other.
-		for _, e := range b.net.Ladder().Events() {
+		for _, e := range b.flow().Events() {
 			if e.From == "p1" {
 				require.Equal(b, map[string]string{"u1": "10.0.0.1:5060", "u2": "192.168.0.1:5060"}[e.To], e.Source.String())
 			}
@@ -202,7 +203,7 @@ func TestDoubleRecordRouteBetweenTCPAndUDP(t *testing.T) {
 		in.WantACK()
 		in.Dialog().Request(sip.INFO).WantStatus(200)
 		call.Bye().WantStatus(200)
-		b.net.Ladder().With("Record-Route", "Route").Require(b, `
+		b.flow().With("Record-Route", "Route").Require(b, `
 			0.010  alice  -> proxy   INVITE
 			0.015  proxy  -> bob     INVITE  Record-Route: <sip:10.0.0.1:5060;lr;r2=on>  Record-Route: <sip:10.0.0.1:5060;transport=tcp;lr;r2=on>
 			0.020  bob    -> proxy   200 (INVITE)  Record-Route: <sip:10.0.0.1:5060;lr;r2=on>  Record-Route: <sip:10.0.0.1:5060;transport=tcp;lr;r2=on>
@@ -217,7 +218,7 @@ func TestDoubleRecordRouteBetweenTCPAndUDP(t *testing.T) {
 			0.075  proxy  -> bob     BYE
 			0.080  bob    -> proxy   200 (BYE)
 			0.085  proxy  -> alice   200 (BYE)`)
-		for _, e := range b.net.Ladder().Events() {
+		for _, e := range b.flow().Events() {
 			require.Equal(b, e.From == "alice" || e.To == "alice", e.Stream, e.What())
 		}
 	})
@@ -241,7 +242,7 @@ func TestDoubleRecordRouteBetweenUDPAndTCP(t *testing.T) {
 		in.WantACK()
 		in.Dialog().Request(sip.INFO).WantStatus(200)
 		call.Bye().WantStatus(200)
-		b.net.Ladder().With("Record-Route", "Route").Require(b, `
+		b.flow().With("Record-Route", "Route").Require(b, `
 			0.000  alice  -> proxy   INVITE
 			0.015  proxy  -> bob     INVITE  Record-Route: <sip:10.0.0.1:5060;transport=tcp;lr;r2=on>  Record-Route: <sip:10.0.0.1:5060;lr;r2=on>
 			0.020  bob    -> proxy   200 (INVITE)  Record-Route: <sip:10.0.0.1:5060;transport=tcp;lr;r2=on>  Record-Route: <sip:10.0.0.1:5060;lr;r2=on>
@@ -256,7 +257,7 @@ func TestDoubleRecordRouteBetweenUDPAndTCP(t *testing.T) {
 			0.075  proxy  -> bob     BYE
 			0.080  bob    -> proxy   200 (BYE)
 			0.085  proxy  -> alice   200 (BYE)`)
-		for _, e := range b.net.Ladder().Events() {
+		for _, e := range b.flow().Events() {
 			require.Equal(b, e.From == "bob" || e.To == "bob", e.Stream, e.What())
 		}
 	})
@@ -427,7 +428,7 @@ func TestOwnMaddrOfAnotherTransport(t *testing.T) {
 		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
 		alice.Request(sip.MESSAGE, "sip:bob@example.org;maddr=10.0.0.1;transport=tcp").WantStatus(200)
 		require.Equal(b, bobAlias, bob.WantRequest(sip.MESSAGE).RequestURI().String())
-		b.net.Ladder().With("Request-URI").Require(b, `
+		b.flow().With("Request-URI").Require(b, `
 			0.000  alice  -> proxy   MESSAGE  sip:bob@example.org;maddr=10.0.0.1;transport=tcp
 			0.015  proxy  -> proxy   MESSAGE  sip:bob@example.org;maddr=10.0.0.1;transport=tcp
 			0.020  proxy  -> bob     MESSAGE  sip:bob@example.org
@@ -458,7 +459,7 @@ func TestPreloadedRoute(t *testing.T) {
 		call := alice.Invite(bobsURI, siptest.Header(sip.Route, "<sip:10.0.0.1;lr>, <sip:10.0.1.1:5060;lr>"))
 		call.WantAnswer()
 		call.Bye().WantStatus(200)
-		b.net.Ladder().With("Route", "Record-Route").Require(b, `
+		b.flow().With("Route", "Record-Route").Require(b, `
 			0.000  alice  -> p1      INVITE  Route: <sip:10.0.0.1;lr>, <sip:10.0.1.1:5060;lr>
 			0.005  p1     -> p2      INVITE  Route: <sip:10.0.1.1:5060;lr>  Record-Route: <sip:10.0.0.1:5060;lr>
 			0.010  p2     -> bob     INVITE  Record-Route: <sip:10.0.1.1:5060;lr>  Record-Route: <sip:10.0.0.1:5060;lr>
@@ -495,7 +496,7 @@ func TestRequestsWithinADialogInBothDirections(t *testing.T) {
 		alice.WantRequest(sip.INVITE).WantACK()
 		call.Request(sip.UPDATE).WantStatus(200)
 		in.Dialog().Bye().WantStatus(200)
-		b.net.Ladder().With("Request-URI", "Route").Require(b, `
+		b.flow().With("Request-URI", "Route").Require(b, `
 			0.000  alice  -> proxy   INVITE  sip:bob@example.org
 			0.005  proxy  -> bob     INVITE  sip:bob@10.0.0.3
 			0.010  bob    -> proxy   200 (INVITE)
@@ -528,7 +529,7 @@ func TestFollowRouteRefusesForeignRoutes(t *testing.T) {
 		alice.Request(sip.MESSAGE, bobsURI, tag).WantStatus(404)
 		alice.Request(sip.MESSAGE, bobsURI, tag, siptest.Header(sip.Route, "<sip:10.0.0.3;lr>")).WantStatus(404)
 		alice.Invite(bobsURI, tag, siptest.Header(sip.Route, "<sip:10.0.0.3;lr>, <sip:10.0.0.1;lr>")).WantStatus(404)
-		require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
+		require.Zero(b, len(b.flow().Only("bob").Events()))
 	})
 }
 
@@ -538,7 +539,7 @@ func TestRequestURIIsTheProxyWithinADialog(t *testing.T) {
 		alice := b.phone("alice", "10.0.0.2")
 		alice.Request(sip.BYE, "sip:10.0.0.1", siptest.Header(sip.To, "<sip:bob@example.org>;tag=b"),
 			siptest.Header(sip.Route, "<sip:10.0.0.1;lr>")).WantStatus(404)
-		require.LessOrEqual(b, len(b.net.Ladder().Events()), 4, b.net.Ladder())
+		require.LessOrEqual(b, len(b.flow().Events()), 4, b.flow())
 	})
 }
 
@@ -561,7 +562,7 @@ func TestSpiralIsRoutedTwice(t *testing.T) {
 		call := alice.Invite(bobAlias)
 		call.WantAnswer()
 		call.Bye().WantStatus(200)
-		b.net.Ladder().With("Request-URI", "Route").Require(b, `
+		b.flow().With("Request-URI", "Route").Require(b, `
 			0.000  alice  -> proxy   INVITE  sip:bob@example.org
 			0.005  proxy  -> proxy   INVITE  sip:cell@10.0.0.1
 			0.010  proxy  -> bob     INVITE  sip:bob@10.0.0.3
@@ -615,5 +616,110 @@ func TestIsLocal(t *testing.T) {
 		require.Equal(b, "sip:10.0.0.1:5060", s.Contact(flow(transport.UDP, "10.0.0.1:5060")).String())
 		require.Equal(b, "sip:edge.example.net:5071;transport=tcp", s.Contact(flow(transport.TCP, "10.0.0.2:5070")).String())
 		require.True(b, s.Contact(flow(transport.UDP, "10.0.0.7:5060")).IsZero())
+	})
+}
+
+// A value of ours is recognised on whatever listener the request arrives.
+func TestOwnRouteOnAnotherListener(t *testing.T) {
+	runNetwork(t, siptest.Options{}, func(b *bench) {
+		h := b.net.Host("proxy", "10.0.0.1", "10.0.1.1")
+		b.serveAt(h, toBob, []string{"udp:10.0.0.1:5060", "tcp:10.0.0.1:5060", "udp:10.0.1.1:5070 advertise edge.example.net:5071"})
+		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3", siptest.PhoneOptions{Lenient: true})
+		bob.On(sip.INFO, siptest.Respond(200))
+		for i, route := range []string{"<sip:10.0.0.1;transport=tcp;lr>", "<sip:10.0.1.1:5070;lr>", "<sip:edge.example.net:5071;lr>", "<sip:10.0.0.1:5060;lr>"} {
+			alice.SendText(text("INFO", bobsURI, "To: <sip:bob@example.org>;tag=b", "Route: "+route,
+				fmt.Sprintf("Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK-%d", i)))
+			b.pass(time.Second)
+			require.Equal(b, i+1, b.count("bob", "INFO"), route)
+		}
+	})
+}
+
+// RFC 3261 13.2.2.4: the ACK for a 2xx goes along the dialog's route set to the callee's Contact, wherever the INVITE was sent; and there is one,
+// not one for each branch that the INVITE had.
+func TestACKFollowsTheDialog(t *testing.T) {
+	runBench(t, func(_ context.Context, r *routing.Request) error {
+		if r.InDialog() {
+			return r.FollowRoute()
+		}
+		r.RecordRoute()
+		return r.Relay(routing.Via("sip:10.0.0.3"), routing.To(deskURI), routing.Target{URI: sip.URI{Scheme: "sip", User: "cell", Host: "10.0.0.5"}, Route: "<sip:10.0.0.5;lr>"})
+	}, func(b *bench) {
+		alice, desk, cell := b.phone("alice", "10.0.0.2"), b.phone("desk", "10.0.0.4"), b.phone("cell", "10.0.0.5")
+		bob := siptest.NewPhone(b, b.net.Host("bob", "10.0.0.3", "10.0.0.13"), "sip:bob@example.org", siptest.PhoneOptions{Contact: "sip:bob@10.0.0.13"})
+		for _, p := range []*siptest.Phone{desk, cell} {
+			p.On(sip.INVITE, siptest.Answer(time.Hour))
+		}
+		bob.On(sip.INVITE, siptest.After(time.Second).Respond(200))
+		call := alice.Invite(bobAlias)
+		call.WantAnswer()
+		bob.WantRequest(sip.INVITE).WantACK()
+		b.pass(time.Second)
+		for _, e := range b.flow().Events() {
+			if e.From == "proxy" && e.What() == "ACK" && e.To == "bob" {
+				require.Equal(b, "10.0.0.13:5060", e.Destination.String())
+			}
+		}
+		require.Equal(b, 1, b.count("bob", "ACK"))
+		require.Equal(b, 1, b.count("desk", "ACK"), "of its 487")
+		require.Equal(b, 1, b.count("cell", "ACK"))
+		call.Bye().WantStatus(200)
+	})
+}
+
+// RFC 3327 5.3: each binding has a Path of its own, and so has each branch; the CANCEL and the ACK of a failure go the same way (9.1, 17.1.1.3).
+func TestPathOfEachBinding(t *testing.T) {
+	runNetwork(t, siptest.Options{}, func(b *bench) {
+		binding := func(user, edge string) routing.Target {
+			return routing.Target{URI: sip.URI{Scheme: "sip", User: user, Host: map[string]string{"desk": "10.0.0.4", "cell": "10.0.0.5"}[user]}, Route: "<sip:" + edge + ";lr>"}
+		}
+		b.serve("proxy", "10.0.0.1", func(_ context.Context, r *routing.Request) error {
+			if r.InDialog() {
+				return r.FollowRoute()
+			}
+			r.RecordRoute()
+			return r.Relay(binding("desk", "10.0.1.1"), binding("cell", "10.0.2.1"))
+		})
+		b.serve("edge1", "10.0.1.1", recordAndRelay)
+		b.serve("edge2", "10.0.2.1", recordAndRelay)
+		alice, desk, cell := b.phone("alice", "10.0.0.2"), b.phone("desk", "10.0.0.4"), b.phone("cell", "10.0.0.5")
+		desk.On(sip.INVITE, siptest.Answer(time.Hour))
+		cell.On(sip.INVITE, siptest.Answer(time.Second))
+		call := alice.Invite(bobAlias)
+		call.WantAnswer()
+		cell.WantRequest(sip.INVITE).WantACK()
+		call.Bye().WantStatus(200)
+		b.flow().With("Route").Require(b, `
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> edge1   INVITE  Route: <sip:10.0.1.1;lr>
+			0.005  proxy  -> edge2   INVITE  Route: <sip:10.0.2.1;lr>
+			0.010  edge1  -> desk    INVITE
+			0.010  edge2  -> cell    INVITE
+			0.015  desk   -> edge1   180 (INVITE)
+			0.015  cell   -> edge2   180 (INVITE)
+			0.020  edge1  -> proxy   180 (INVITE)
+			0.020  edge2  -> proxy   180 (INVITE)
+			0.025  proxy  -> alice   180 (INVITE)
+			0.025  proxy  -> alice   180 (INVITE)
+			1.015  cell   -> edge2   200 (INVITE)
+			1.020  edge2  -> proxy   200 (INVITE)
+			1.025  proxy  -> alice   200 (INVITE)
+			1.025  proxy  -> edge1   CANCEL  Route: <sip:10.0.1.1;lr>
+			1.030  alice  -> proxy   ACK  Route: <sip:10.0.0.1:5060;lr>  Route: <sip:10.0.2.1:5060;lr>
+			1.030  edge1  -> proxy   200 (CANCEL)
+			1.030  edge1  -> desk    CANCEL
+			1.035  proxy  -> edge2   ACK  Route: <sip:10.0.2.1:5060;lr>
+			1.035  desk   -> edge1   200 (CANCEL)
+			1.035  desk   -> edge1   487 (INVITE)
+			1.040  edge2  -> cell    ACK
+			1.040  edge1  -> desk    ACK
+			1.040  edge1  -> proxy   487 (INVITE)
+			1.045  alice  -> proxy   BYE  Route: <sip:10.0.0.1:5060;lr>  Route: <sip:10.0.2.1:5060;lr>
+			1.045  proxy  -> edge1   ACK  Route: <sip:10.0.1.1;lr>
+			1.050  proxy  -> edge2   BYE  Route: <sip:10.0.2.1:5060;lr>
+			1.055  edge2  -> cell    BYE
+			1.060  cell   -> edge2   200 (BYE)
+			1.065  edge2  -> proxy   200 (BYE)
+			1.070  proxy  -> alice   200 (BYE)`)
 	})
 }

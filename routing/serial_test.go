@@ -217,7 +217,7 @@ func TestTimerBMovesOn(t *testing.T) {
 		require.Equal(b, []outcome{
 			{status: 408, err: routing.ErrTimeout, local: true, target: nobodys}, {status: 200, target: bobsURI, done: true},
 		}, got)
-		require.Equal(b, 32*time.Second+5*time.Millisecond, b.net.Ladder().Only("proxy", "bob").Events()[0].Time.Truncate(time.Millisecond))
+		require.Equal(b, 32*time.Second+5*time.Millisecond, b.flow().Only("proxy", "bob").Events()[0].Time.Truncate(time.Millisecond))
 	})
 }
 
@@ -269,7 +269,7 @@ func TestDeadlineOfAHandler(t *testing.T) {
 		require.Equal(b, []outcome{
 			{status: 408, err: context.DeadlineExceeded, local: true}, {status: 200, done: true, target: bobsURI},
 		}, got)
-		b.net.Ladder().Only("alice", "proxy", "bob", "desk").Require(b, `
+		b.flow().Only("alice", "proxy", "bob", "desk").Require(b, `
 			0.000  alice  -> proxy   INVITE
 			0.005  proxy  -> desk    INVITE
 			0.010  desk   -> proxy   180 (INVITE)
@@ -364,7 +364,7 @@ func TestNoAnswerCoversTheDial(t *testing.T) {
 				bob.On(sip.INVITE, siptest.Respond(200))
 				alice.Invite(bobAlias).WantAnswer()
 				b.wait()
-				require.Equal(b, 1005*time.Millisecond, b.net.Ladder().Only("proxy", "bob").Events()[0].Time.Truncate(time.Millisecond), got)
+				require.Equal(b, 1005*time.Millisecond, b.flow().Only("proxy", "bob").Events()[0].Time.Truncate(time.Millisecond), got)
 			})
 		})
 	}

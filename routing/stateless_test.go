@@ -170,7 +170,7 @@ func TestStatelessWithSeveralListeners(t *testing.T) {
 		for i, at := range []string{"10.0.1.1:5060", "10.0.0.1:5070", "10.0.0.1:5060"} {
 			phone := b.phone([]string{"p0", "p1", "p2"}[i], []string{"10.0.2.1", "10.0.2.2", "10.0.2.3"}[i], siptest.PhoneOptions{Proxy: addrPort(at)})
 			phone.Request(sip.MESSAGE, bobAlias).WantStatus(200)
-			for _, e := range b.net.Ladder().Only("proxy", phone.String()).Events() {
+			for _, e := range b.flow().Only("proxy", phone.String()).Events() {
 				if e.From == "proxy" {
 					require.Equal(b, at, e.Source.String())
 				}
@@ -216,7 +216,7 @@ func TestStatelessForgedResponses(t *testing.T) {
 				";tag=x\r\nCall-ID: " + in.CallID() + "\r\nCSeq: " + in.Get(sip.CSeq) + "\r\nX-Forged: " + name + "\r\nContent-Length: 0\r\n\r\n")
 		}
 		b.pass(time.Second)
-		require.Zero(b, len(b.net.Ladder().Filter(func(e siptest.Event) bool { return e.From == "proxy" }).Events()), b.net.Ladder())
+		require.Zero(b, len(b.flow().Filter(func(e siptest.Event) bool { return e.From == "proxy" }).Events()), b.flow())
 		require.EqualValues(b, len(forged), b.server.Stats().StrayResponses)
 	}, stateless)
 }
@@ -234,7 +234,7 @@ func TestStatelessValidation(t *testing.T) {
 		alice.Request(sip.MESSAGE, "im:bob@example.org").WantStatus(416)
 		alice.Request(sip.MESSAGE, bobAlias, siptest.Header(sip.MaxForwards, "0")).WantStatus(483)
 		alice.Request(sip.MESSAGE, bobAlias, siptest.Header(sip.ProxyRequire, "x")).WantStatus(420)
-		require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
+		require.Zero(b, len(b.flow().Only("bob").Events()))
 		options := alice.Request(sip.OPTIONS, bobAlias)
 		tag := options.WantStatus(200).ToTag()
 		require.NotEmpty(b, tag)
@@ -275,16 +275,16 @@ func TestStatelessHandlers(t *testing.T) {
 	}, func(b *bench) {
 		alice, _, _ := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3"), b.phone("desk", "10.0.0.4")
 		alice.Request(sip.MESSAGE, bobAlias).WantStatus(200)
-		require.Zero(b, len(b.net.Ladder().Only("desk").Events()))
+		require.Zero(b, len(b.flow().Only("desk").Events()))
 		alice.Request(sip.MESSAGE, "sip:status@example.org").WantStatus(404)
 		alice.Request(sip.MESSAGE, "sip:panic@example.org").WantStatus(500)
 		alice.Request(sip.MESSAGE, "sip:nowhere@example.org").WantStatus(500)
-		before := len(b.net.Ladder().Events())
+		before := len(b.flow().Events())
 		alice.SendText(text("MESSAGE", "sip:drop@example.org"))
 		alice.SendText(text("MESSAGE", "sip:forward@example.org"))
 		alice.SendText(text("MESSAGE", "sip:fork@example.org"))
 		b.pass(time.Second)
-		require.Equal(b, before+3, len(b.net.Ladder().Events()))
+		require.Equal(b, before+3, len(b.flow().Events()))
 		require.Len(b, got, 2)
 		for _, res := range got {
 			require.ErrorIs(b, res.Err, routing.ErrStateless)

@@ -34,7 +34,7 @@ func TestFinalResponseOverANewConnection(t *testing.T) {
 				if name == "failure" {
 					call.WantFinal(486)
 					b.pass(time.Second)
-					b.net.Ladder().Only("alice", "proxy").Require(b, `
+					b.flow().Only("alice", "proxy").Require(b, `
 						0.010  alice  -> proxy   INVITE
 						0.215  proxy  -> alice   100 (INVITE)
 						3.035  proxy  -> alice   486 (INVITE)
@@ -44,7 +44,7 @@ func TestFinalResponseOverANewConnection(t *testing.T) {
 				call.WantAnswer()
 				bob.WantRequest(sip.INVITE).WantACK()
 				call.Bye().WantStatus(200)
-				b.net.Ladder().Only("alice", "proxy").Require(b, `
+				b.flow().Only("alice", "proxy").Require(b, `
 					0.010  alice  -> proxy   INVITE
 					0.215  proxy  -> alice   100 (INVITE)
 					3.035  proxy  -> alice   200 (INVITE)
@@ -145,19 +145,20 @@ func TestNothingIsRepeatedOverTCP(t *testing.T) {
 		alice.Request(sip.MESSAGE, bobAlias).WantStatus(200)
 		alice.Invite(bobAlias).WantFinal(486)
 		b.pass(time.Second)
-		b.ladder(`
+		b.flow().Only("alice", "proxy").Require(b, `
 			0.010  alice  -> proxy   MESSAGE
-			0.025  proxy  -> bob     MESSAGE
 			3.515  proxy  -> alice   100 (MESSAGE)
-			10.030  bob    -> proxy   200 (MESSAGE)
 			10.035  proxy  -> alice   200 (MESSAGE)
 			10.040  alice  -> proxy   INVITE
-			10.045  proxy  -> bob     INVITE
 			10.245  proxy  -> alice   100 (INVITE)
-			20.050  bob    -> proxy   486 (INVITE)
 			20.055  proxy  -> alice   486 (INVITE)
-			20.055  proxy  -> bob     ACK
 			20.060  alice  -> proxy   ACK`)
+		b.flow().Only("bob", "proxy").Require(b, `
+			0.025  proxy  -> bob     MESSAGE
+			10.030  bob    -> proxy   200 (MESSAGE)
+			10.045  proxy  -> bob     INVITE
+			20.050  bob    -> proxy   486 (INVITE)
+			20.055  proxy  -> bob     ACK`)
 		live := b.server.Stats().Transaction
 		require.Zero(b, live.InviteClient.Live+live.InviteServer.Live+live.NonInviteClient.Live+live.NonInviteServer.Live)
 	})

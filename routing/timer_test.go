@@ -43,7 +43,7 @@ func TestTryingAfter200ms(t *testing.T) {
 				bob.On(sip.INVITE, c.script)
 				alice.Invite(bobAlias).WantFinal(486)
 				b.pass(time.Second)
-				b.net.Ladder().Only("alice", "proxy").Require(b, c.golden)
+				b.flow().Only("alice", "proxy").Require(b, c.golden)
 			})
 		})
 	}
@@ -155,7 +155,7 @@ func TestTimerCIsResetByProvisionalResponses(t *testing.T) {
 				}
 				alice.Invite(bobAlias).WantFinal(want)
 				b.pass(time.Second)
-				cancels := b.net.Ladder().Filter(func(e siptest.Event) bool { return e.What() == "CANCEL" }).Events()
+				cancels := b.flow().Filter(func(e siptest.Event) bool { return e.What() == "CANCEL" }).Events()
 				if c.fires == 0 {
 					require.Empty(b, cancels)
 					return
@@ -190,7 +190,7 @@ func TestNo408ToNonInvite(t *testing.T) {
 	runBench(t, relayTo(nobodys), func(b *bench) {
 		alice := b.phone("alice", "10.0.0.2", siptest.PhoneOptions{T1: 450 * time.Millisecond}) // off the proxy's beat
 		alice.Request(sip.MESSAGE, bobAlias).WantTimeout()
-		b.net.Ladder().Only("alice", "proxy").Require(b, `
+		b.flow().Only("alice", "proxy").Require(b, `
 			0.000  alice  -> proxy   MESSAGE
 			0.450  alice  -> proxy   MESSAGE
 			1.350  alice  -> proxy   MESSAGE
@@ -209,7 +209,7 @@ func TestNo408ToNonInvite(t *testing.T) {
 			26.750  alice  -> proxy   MESSAGE
 			26.755  proxy  -> alice   100 (MESSAGE)`)
 		b.pass(10 * time.Second)
-		forwarded := b.net.Ladder().Filter(func(e siptest.Event) bool { return e.From == "proxy" && e.What() == "MESSAGE" })
+		forwarded := b.flow().Filter(func(e siptest.Event) bool { return e.From == "proxy" && e.What() == "MESSAGE" })
 		require.Equal(b, 11, len(forwarded.Events()), "Timer E until Timer F")
 		require.Len(b, distinct(forwarded, branchOf), 1, "one transaction")
 	})
@@ -225,7 +225,7 @@ func TestRetransmissionAfterAllTargetsFailed(t *testing.T) {
 		b.phone("alice", "10.0.0.2").Request(sip.MESSAGE, bobAlias).WantTimeout()
 		b.wait()
 		require.Equal(b, 1, len(got), "the handler ran once")
-		forwarded := b.net.Ladder().Filter(func(e siptest.Event) bool { return e.From == "proxy" && e.What() == "MESSAGE" })
+		forwarded := b.flow().Filter(func(e siptest.Event) bool { return e.From == "proxy" && e.What() == "MESSAGE" })
 		require.Len(b, distinct(forwarded, branchOf), 1)
 	})
 }
@@ -303,7 +303,7 @@ func TestTimersOfTwoServers(t *testing.T) {
 		b.serve("p1", "10.0.0.1", relayTo("sip:bob@10.0.1.1"), func(s *routing.Server) { s.Timers = fast })
 		b.serve("p2", "10.0.1.1", relayTo(nobodys))
 		b.phone("alice", "10.0.0.2").Invite(bobAlias).WantFinal(408)
-		b.net.Ladder().Only("alice", "p1", "p2").Require(b, `
+		b.flow().Only("alice", "p1", "p2").Require(b, `
 			0.000  alice  -> p1      INVITE
 			0.005  p1     -> alice   100 (INVITE)
 			0.005  p1     -> p2      INVITE

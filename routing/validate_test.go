@@ -76,8 +76,8 @@ func TestMalformedRequestsAreAnswered(t *testing.T) {
 				alice, _ := b.phone("alice", "10.0.0.2", siptest.PhoneOptions{Lenient: true}), b.phone("bob", "10.0.0.3")
 				alice.SendText(c.text)
 				b.pass(time.Second)
-				events := b.net.Ladder().Events()
-				require.Len(b, events, 2, b.net.Ladder())
+				events := b.flow().Events()
+				require.Len(b, events, 2, b.flow())
 				require.Equal(b, "alice", events[1].To)
 				require.Contains(b, events[1].What(), strconv.Itoa(c.status))
 				require.Contains(b, startLine(string(events[1].Data)), c.reason)
@@ -112,7 +112,7 @@ func TestUnreadableMessagesAreDropped(t *testing.T) {
 			runBench(t, relayTo(bobsURI), func(b *bench) {
 				b.phone("alice", "10.0.0.2").SendText(text)
 				b.pass(time.Second)
-				require.Equal(b, 1, len(b.net.Ladder().Events()))
+				require.Equal(b, 1, len(b.flow().Events()))
 				stats := b.server.Stats()
 				require.EqualValues(b, 1, stats.InvalidDropped+stats.StrayResponses)
 				require.Equal(b, stats.InvalidDropped, invalid)
@@ -135,7 +135,7 @@ func TestKeepalivesAreCounted(t *testing.T) {
 		stats := b.server.Stats()
 		require.EqualValues(b, 4, stats.Keepalives)
 		require.Zero(b, stats.InvalidDropped)
-		require.Equal(b, 4, len(b.net.Ladder().Events()))
+		require.Equal(b, 4, len(b.flow().Events()))
 	})
 }
 
@@ -207,7 +207,7 @@ func TestMaxForwardsZeroIsNotForwarded(t *testing.T) {
 					alice.Request(method, bobAlias, siptest.Header(sip.MaxForwards, "0")).WantStatus(483)
 				}
 				alice.Invite(bobAlias, siptest.Header(sip.MaxForwards, "0")).WantStatus(483)
-				require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
+				require.Zero(b, len(b.flow().Only("bob").Events()))
 				require.EqualValues(b, 3, b.server.Stats().TooManyHops)
 			})
 		})
@@ -232,7 +232,7 @@ func TestProxyRequire(t *testing.T) {
 		res := alice.Request(sip.OPTIONS, bobAlias, siptest.Header(sip.ProxyRequire, "levitation, privacy"),
 			siptest.AddHeader(sip.ProxyRequire, "telepathy")).WantStatus(420)
 		require.Equal(b, "levitation, telepathy", res.Get(sip.Unsupported))
-		require.Zero(b, len(b.net.Ladder().Only("bob").Events()))
+		require.Zero(b, len(b.flow().Only("bob").Events()))
 
 		alice.Request(sip.OPTIONS, bobAlias, siptest.Header(sip.ProxyRequire, "Privacy")).WantStatus(200)
 		require.Equal(b, "Privacy", bob.WantRequest(sip.OPTIONS).Get(sip.ProxyRequire))
