@@ -37,8 +37,8 @@ type torture struct {
 // comment tells.
 var tortures = []torture{
 	// RFC 4475 section 3.1.1: valid messages.
-	// It has a To tag, and is of no dialog that came through us.
-	{file: "rfc4475/wsinv", final: []int{404, 481}},
+	// It has a To tag: the phone behind the server knows no such dialog.
+	{file: "rfc4475/wsinv", final: []int{481}, user: "sip:vivekg@chair-dnrc.example.com"},
 	{file: "rfc4475/intmeth", final: []int{200}, user: "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com"},
 	{file: "rfc4475/esc01", final: []int{200}, user: "sip:sips%3Auser%40example.com@example.net"},
 	{file: "rfc4475/escnull", final: []int{200}, header: sip.Contact, value: "<sip:%00@host5.example.com>;expires=3600, <sip:%00%00@host5.example.com>;expires=3600"},
