@@ -97,11 +97,15 @@ func (r *Request) Relay(targets ...Target) error {
 	return nil
 }
 
+// follow is the target of a request that goes where its Route and Request-URI
+// point. It is never written to.
+var follow = []Target{{}}
+
 // launch starts a branch for each target. If nothing could be started it
 // returns the outcome and false.
 func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Response, bool) {
 	if len(targets) == 0 {
-		targets = []Target{{}}
+		targets = follow
 	}
 	if out, over := r.rc.nothingLeft(); over {
 		return out, false

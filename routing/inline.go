@@ -17,14 +17,14 @@ import (
 // being quick many times in a row. One that is about to wait in our own methods
 // leaves the reader first: another goroutine reads on, and this one is the
 // handler's alone. For one that waits elsewhere (a database, a lock) a watchdog
-// does the same after a few milliseconds, and the place is lost, each time for
-// longer. It looks at intervals, as a timer for each request would cost more
+// does the same after ten to twenty milliseconds, and the place is lost, each time for
+// longer, until there has been none for long. It looks at intervals, as a timer for each request would cost more
 // than the request's goroutine.
 const (
 	quickTime  = 500 * time.Microsecond // what counts as quick
 	firstTerm  = 100                    // quick handlers in a row that earn the place
 	maxTerm    = 1_000_000
-	watchEvery = 5 * time.Millisecond
+	watchEvery = 10 * time.Millisecond
 	watchIdle  = 20 // looks without anything new after which the watchdog ends
 )
 
@@ -89,6 +89,9 @@ func (s *Server) serveInline(r *Request, p *transport.Packet) {
 	}()
 	s.serve(r)
 	ended = true
+	if !r.waited.Load() {
+		s.trust.note(r.Method(), true)
+	}
 }
 
 // startWatchdog starts the goroutine that looks for late handlers; it ends
@@ -190,12 +193,16 @@ func (t *trust) allows(m sip.Method) bool {
 	return rec.quick.Load() >= firstTerm+rec.need.Load()
 }
 
-// note counts a handler that had a goroutine of its own.
+// note counts a handler.
 func (t *trust) note(m sip.Method, quick bool) {
-	if rec := t.of(m); quick {
-		rec.quick.Add(1)
-	} else {
+	rec := t.of(m)
+	if !quick {
 		rec.quick.Store(0)
+		return
+	}
+	n, need := rec.quick.Add(1), rec.need.Load()
+	if need > 0 && n > 100*need {
+		rec.need.CompareAndSwap(need, need/10)
 	}
 }
 

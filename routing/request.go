@@ -21,13 +21,11 @@ type Request struct {
 	tx     *transaction.Server
 	rc     *responseContext // nil for ACKs and in stateless servers
 
-	uri         sip.URI  // where the request goes: the Request-URI after 16.4
-	uriChanged  bool     // by 16.4
-	undone      sip.URI  // our own Route value that a strict router sent as Request-URI
-	ownRoutes   int      // topmost Route values that name us
-	routes      []string // what remains of Route, if not just the rest; see preprocess
-	routesFixed bool
-	outgoing    int // listener that the removed Record-Route names for the way out, or -1
+	uri        sip.URI      // where the request goes: the Request-URI after 16.4
+	uriChanged bool         // by 16.4
+	ownRoutes  int          // topmost Route values that name us
+	strict     *strictRoute // if a strict router sent it here; rare
+	outgoing   int          // listener that the removed Record-Route names for the way out, or -1
 
 	own         bool       // made by Do, not received
 	edit        *sip.Patch // nil until somebody wants it

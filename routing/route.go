@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"iter"
 	"slices"
 
 	"github.com/goser-project/goser/sip"
@@ -11,6 +10,12 @@ import (
 // sockets (RFC 5658), so that both are removed together on the way back. The
 // parameter is the field's own, known to OpenSER's descendants.
 const doubleRoute = "r2"
+
+// strictRoute is what is left of Route once a strict router's doing was undone.
+type strictRoute struct {
+	own    sip.URI  // our value, which came as Request-URI
+	routes []string // the values that remain
+}
 
 // preprocess is RFC 3261 16.4: it undoes strict routing, strips an maddr that
 // names us, and removes the Route values that do.
@@ -68,9 +73,8 @@ func (r *Request) undoStrictRoute(id *identitySnapshot) {
 	if len(routes) == 0 {
 		return
 	}
-	r.undone = r.uri
+	r.strict = &strictRoute{own: r.uri, routes: routes[:len(routes)-1]}
 	r.uri, r.uriChanged = last, true
-	r.routes, r.routesFixed = routes[:len(routes)-1], true
 	r.ownRoutes++ // a strict router followed our Record-Route
 }
 
@@ -78,49 +82,53 @@ func (r *Request) undoStrictRoute(id *identitySnapshot) {
 // this proxy, the proxy MUST remove that value from the request." The second
 // value of a doubled Record-Route goes with it and names the socket to leave from.
 func (r *Request) removeOwnRoutes(id *identitySnapshot) {
-	seen, removed := 0, 0
-	double := false
-	if !r.undone.IsZero() {
-		seen, double = 1, r.undone.Params.Has(doubleRoute)
-	}
-	for a, err := range r.routeValues() {
-		if err != nil || !id.isLocal(&a.URI) || seen == 1 && !double || seen == 2 {
-			break
-		}
-		if seen == 1 {
-			r.outgoing = id.placeFor(&a.URI)
-		}
-		double = a.URI.Params.Has(doubleRoute)
-		seen++
-		removed++
-	}
-	if r.routesFixed {
-		r.routes = r.routes[removed:]
-	}
-	r.ownRoutes += removed
-}
-
-// routeValues yields what is in Route now, before own values are removed.
-func (r *Request) routeValues() iter.Seq2[sip.NameAddr, error] {
-	if !r.routesFixed {
-		return r.Message.Addresses(sip.Route)
-	}
-	return func(yield func(sip.NameAddr, error) bool) {
-		for _, text := range r.routes {
-			if !yield(sip.ParseNameAddr(text)) {
-				return
+	var own ownRoutes
+	if s := r.strict; s == nil {
+		for a, err := range r.Message.Addresses(sip.Route) {
+			if err != nil || !own.next(r, id, &a.URI) {
+				break
 			}
 		}
+	} else {
+		own = ownRoutes{seen: 1, double: s.own.Params.Has(doubleRoute)}
+		for len(s.routes) > 0 {
+			a, err := sip.ParseNameAddr(s.routes[0])
+			if err != nil || !own.next(r, id, &a.URI) {
+				break
+			}
+			s.routes = s.routes[1:]
+		}
 	}
+}
+
+// ownRoutes goes through the topmost Route values for those that are ours: one,
+// or the two of a doubled Record-Route.
+type ownRoutes struct {
+	seen   int
+	double bool // the one seen is half of a pair
+}
+
+// next reports whether u is to be removed as well.
+func (o *ownRoutes) next(r *Request, id *identitySnapshot, u *sip.URI) bool {
+	if o.seen == 2 || o.seen == 1 && !o.double || !id.isLocal(u) {
+		return false
+	}
+	if o.seen == 1 {
+		r.outgoing = id.placeFor(u)
+	}
+	o.double = u.Params.Has(doubleRoute)
+	o.seen++
+	r.ownRoutes++
+	return true
 }
 
 // nextRoute returns the topmost Route value that is left, if any.
 func (r *Request) nextRoute() (sip.NameAddr, bool) {
-	if r.routesFixed {
-		if len(r.routes) == 0 {
+	if r.strict != nil {
+		if len(r.strict.routes) == 0 {
 			return sip.NameAddr{}, false
 		}
-		a, err := sip.ParseNameAddr(r.routes[0])
+		a, err := sip.ParseNameAddr(r.strict.routes[0])
 		return a, err == nil
 	}
 	if !r.Message.Has(sip.Route) {
@@ -139,14 +147,14 @@ func (r *Request) nextRoute() (sip.NameAddr, bool) {
 
 // patchRoutes writes what preprocess decided into a patch.
 func (r *Request) patchRoutes(p *sip.Patch) {
-	if !r.routesFixed {
+	if r.strict == nil {
 		for range r.ownRoutes {
 			p.RemoveFirst(sip.Route)
 		}
 		return
 	}
 	p.Remove(sip.Route)
-	for _, text := range slices.Backward(r.routes) {
+	for _, text := range slices.Backward(r.strict.routes) {
 		p.Prepend(sip.Route, text)
 	}
 }
