@@ -32,8 +32,8 @@ type verdict struct {
 	invalid    bool // Parse accepts, Validate does not
 }
 
-// rfc4475 holds the acceptable outcome of each message. The README of the test data's collector gives the choice where the RFC does: the
-// Request-URIs with spaces, brackets or headers are refused, so that none of it can be forwarded.
+// rfc4475 holds the outcome of each message. Where the RFC gives a choice, the stricter one is taken: Request-URIs with spaces,
+// brackets or headers are refused, so that none of it can be forwarded.
 var rfc4475 = []verdict{
 	// 3.1.1 Valid Messages
 	{file: "wsinv"}, {file: "intmeth"}, {file: "esc01"}, {file: "escnull"}, {file: "esc02"}, {file: "lwsdisp"},

@@ -33,8 +33,9 @@
 //
 // # Cost
 //
-// An INVITE of 900 bytes is read in about 1.1 µs with two allocations, its text and the Message with its index; reading fields and
-// writing a patched copy into a buffer with room allocate nothing. See bench_test.go.
+// An INVITE of 900 bytes is read with two allocations, its text and the Message with its index, in a little more than a
+// microsecond: 1.1 µs, the best of many runs on a core of an AMD EPYC. Reading fields and writing a patched copy into a buffer with
+// room allocate nothing. The benchmarks are in bench_test.go, the guards in alloc_test.go.
 //
 // # References
 //

@@ -4,7 +4,7 @@ import "errors"
 
 // A ParseError says why a message, or a piece of one, was refused.
 type ParseError struct {
-	Status int    // of the response to a request: 400, 413, 414, 505 or 513
+	Status int    // of the response to a request: 400, 414, 505 or 513
 	Reason string // fit for the reason phrase; a constant text, nothing from the message
 	Cause  Cause  // for counters
 	Detail string // what exactly is wrong; a constant text, may be ""
