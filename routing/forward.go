@@ -115,27 +115,44 @@ func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Respo
 		r.rc.refuse(refusal)
 		return Response{Status: refusal, Err: Status(refusal), done: true}, false
 	}
-	branches := r.addBranches(g, targets, breadth)
+	own := slices.Clone(targets) // the caller may use his slice again
+	branches := r.addBranches(g, own, breadth)
 	if branches == nil {
 		out, _ := r.rc.nothingLeft()
 		return out, false
 	}
-	quick := true
+	d := r.draft()
 	for i, b := range branches {
-		if len(branches) > 1 && r.mayBlock(&targets[i]) {
-			quick = false
-			r.server.start(func() { r.send(ctx, b, &targets[i]) })
+		if len(branches) > 1 && r.mayBlock(&own[i]) {
+			r.server.start(func() { r.send(ctx, b, &own[i], d) })
 		}
 	}
 	for i, b := range branches {
-		if quick || !r.mayBlock(&targets[i]) {
-			r.send(ctx, b, &targets[i])
+		if len(branches) == 1 || !r.mayBlock(&own[i]) {
+			r.send(ctx, b, &own[i], d)
 		}
 	}
 	return Response{}, true
 }
 
-// addBranches enters one branch for each target, all or none.
+// draft is what the handler has asked for so far: branches that are written
+// later, or on other goroutines, are written from it.
+type draft struct {
+	edit        *sip.Patch
+	recordRoute bool
+}
+
+func (r *Request) draft() draft {
+	r.loopHash() // before several goroutines want it
+	d := draft{recordRoute: r.recordRoute}
+	if r.edit != nil {
+		d.edit = new(sip.Patch)
+		d.edit.Append(r.edit)
+	}
+	return d
+}
+
+// addBranches enters one branch for each target, all or none. It keeps targets.
 func (r *Request) addBranches(g *group, targets []Target, breadth int) []*branch {
 	rc := r.rc
 	branches := make([]*branch, len(targets))

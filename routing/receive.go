@@ -26,7 +26,12 @@ func (s *Server) receive(p *transport.Packet) {
 	switch {
 	case !m.IsRequest():
 		s.counters.responsesReceived.Add(1)
-		if s.Stateless {
+		if via := m.Via(); !s.identity.load().isOwnVia(&via) {
+			// RFC 3261 18.1.2: "the response MUST be silently discarded".
+			s.counters.strayResponses.Add(1)
+			return
+		}
+		if s.Stateless && hasSecondVia(m) { // else it answers a request of our own
 			s.relayResponseStateless(m)
 			return
 		}

@@ -59,14 +59,14 @@ func (rc *responseContext) branchCount() (given, started int) {
 
 // send makes the branch's copy and sends it. Every failure becomes the
 // branch's outcome.
-func (r *Request) send(ctx context.Context, b *branch, t *Target) {
+func (r *Request) send(ctx context.Context, b *branch, t *Target, d draft) {
 	if r.mayBlock(t) { // then for no longer than the branch has
 		var stop context.CancelFunc
 		ctx, stop = context.WithCancel(ctx)
 		defer stop()
 		b.stopWith(stop)
 	}
-	w, err := r.findWay(ctx, t, b.breadth)
+	w, err := r.findWay(ctx, t, b.breadth, d)
 	if err == nil {
 		err = r.sendOn(ctx, b, &w)
 	}
@@ -74,7 +74,7 @@ func (r *Request) send(ctx context.Context, b *branch, t *Target) {
 		// The phone's connection is gone; perhaps its contact can be connected to.
 		again := *t
 		again.Flow = transport.Flow{}
-		if w, err = r.findWay(ctx, &again, b.breadth); err == nil {
+		if w, err = r.findWay(ctx, &again, b.breadth, d); err == nil {
 			err = r.sendOn(ctx, b, &w)
 		}
 	}
@@ -161,7 +161,7 @@ func (r *Request) write(w *way, flow transport.Flow) (outbound, error) {
 	case !t.URI.IsZero() || r.uriChanged:
 		p.SetRequestURI(requestURI(w.uri))
 	}
-	if r.recordRoute {
+	if w.recordRoute {
 		recordRoutes(p, in, out)
 	}
 	via := r.newVia(in, out)
@@ -172,8 +172,8 @@ func (r *Request) write(w *way, flow transport.Flow) (outbound, error) {
 		p.Set(sip.MaxForwards, r.forwardsLeft())
 		p.Set(sip.MaxBreadth, strconv.Itoa(w.breadth))
 	}
-	if r.edit != nil {
-		p.Append(r.edit)
+	if w.edit != nil {
+		p.Append(w.edit)
 	}
 	if t.Edit != nil {
 		t.Edit(p)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -164,9 +165,10 @@ func (s *Server) init() {
 }
 
 // Listen opens listeners, each given as "protocol:address:port" like
-// "udp:127.0.0.1:5060", "tcp:[::1]:5060" or "udp::5060". An unspecified
-// address opens one socket for each address of the host; a missing port is the
-// protocol's default, port 0 any free one. "udp:10.0.0.1:5060 advertise
+// "udp:127.0.0.1:5060", "tcp:[::1]:5060" or "udp::5060". Without an address it
+// opens one socket for each address of the host, with 0.0.0.0 for each IPv4
+// and with [::] for each IPv6 address; a missing port is the protocol's
+// default, port 0 any free one. "udp:10.0.0.1:5060 advertise
 // sip.example.org" tells the address at which others reach the listener.
 func (s *Server) Listen(ctx context.Context, addresses ...string) error {
 	s.init()
@@ -332,13 +334,14 @@ func parseListen(s string) (p transport.Protocol, addr netip.AddrPort, advertise
 
 func parseAddrPort(s string, port uint16) (netip.AddrPort, error) {
 	if s == "" {
-		return netip.AddrPortFrom(netip.IPv6Unspecified(), port), nil
+		return netip.AddrPortFrom(netip.Addr{}, port), nil
 	}
 	if addr, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
 		return netip.AddrPortFrom(addr, port), nil
 	}
-	if strings.HasPrefix(s, ":") {
-		s = "[::]" + s
+	if text, ok := strings.CutPrefix(s, ":"); ok {
+		n, err := strconv.ParseUint(text, 10, 16)
+		return netip.AddrPortFrom(netip.Addr{}, uint16(n)), err
 	}
 	return netip.ParseAddrPort(s)
 }

@@ -11,6 +11,7 @@ import (
 
 // way is where a copy goes: what RFC 3261 16.6 steps 2, 6 and 7 make of a target.
 type way struct {
+	draft
 	target  *Target
 	breadth int             // Max-Breadth of the copy
 	uri     sip.URI         // its Request-URI
@@ -22,8 +23,8 @@ type way struct {
 
 // findWay finds where a target's copy goes. It looks names up, and leaves the
 // reader for that.
-func (r *Request) findWay(ctx context.Context, t *Target, breadth int) (w way, err error) {
-	w = way{target: t, breadth: breadth, uri: r.uri}
+func (r *Request) findWay(ctx context.Context, t *Target, breadth int, d draft) (w way, err error) {
+	w = way{draft: d, target: t, breadth: breadth, uri: r.uri}
 	if !t.URI.IsZero() {
 		w.uri = t.URI
 	}
