@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,10 +257,9 @@ func TestAnswer(t *testing.T) {
 // From tag, Call-ID, and CSeq exactly match those associated with an ongoing transaction, but the request does not match that transaction […],
 // the UAS core SHOULD generate a 482 (Loop Detected) response".
 func TestMergedRequestIsAnswered482(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	route := map[string]routing.HandlerFunc{
 		"Respond": func(_ context.Context, r *routing.Request) error {
-			asked++
 			time.Sleep(time.Second)
 			return r.Respond(sip.NewResponse(200))
 		},
@@ -269,7 +269,7 @@ func TestMergedRequestIsAnswered482(t *testing.T) {
 	}
 	for name, route := range route {
 		t.Run(name, func(t *testing.T) {
-			asked = 0
+			asked.Store(0)
 			runBench(t, route, func(b *bench) {
 				alice := b.phone("alice", "10.0.0.2")
 				carol := b.phone("carol", "10.0.0.6") // the same request by another way
@@ -279,7 +279,7 @@ func TestMergedRequestIsAnswered482(t *testing.T) {
 				first.WantStatus(200)
 				b.pass(time.Minute)
 				if name == "Answer" {
-					require.Equal(b, 1, asked)
+					require.EqualValues(b, 1, asked.Load())
 				}
 				// Another CSeq, or a To tag, is another request.
 				alice.SendText(text("MESSAGE", bobAlias, "CSeq: 2 MESSAGE", "Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK-3")).WantStatus(200)
@@ -288,10 +288,10 @@ func TestMergedRequestIsAnswered482(t *testing.T) {
 	}
 }
 
-type slowResponder struct{ asked *int }
+type slowResponder struct{ asked *atomic.Int32 }
 
 func (a slowResponder) Answer(context.Context, *sip.Message, transport.Flow) (*sip.Response, error) {
-	*a.asked++
+	a.asked.Add(1)
 	time.Sleep(time.Second)
 	return sip.NewResponse(200), nil
 }

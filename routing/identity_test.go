@@ -58,7 +58,7 @@ func TestIdentityRecognisesWhatItEmitsAtRandom(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	pick := func(list ...string) string { return list[rnd.IntN(len(list))] }
 	port := func() string { return pick("5060", "5061", "5070", "80", "443", "1", "65535") }
-	for range 3000 {
+	for range 500 {
 		var listeners []transport.Listener
 		seen := map[string]bool{}
 		for range 1 + rnd.IntN(5) {

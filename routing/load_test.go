@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -67,15 +66,15 @@ func mixedRoute(ctx context.Context, r *routing.Request) error {
 }
 
 // A thousand calls and other requests of all kinds at once, over a network that loses, repeats and reorders: each ends as it should, for
-// everybody the same, and nothing is left of any. Every message that was received is in one counter.
+// everybody the same, and nothing is left of any: no transaction, and no goroutine, or the bubble would not end. Every message that was received is in one counter.
 func TestMixedCallsUnderFaults(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
 			faults := siptest.Link{Loss: 0.08, Duplicate: 0.05, Reorder: 0.08, Jitter: 3 * time.Millisecond}
 			runNetwork(t, siptest.Options{Seed: seed, Link: faults, Record: -1}, func(b *bench) {
 				s := b.serve("proxy", "10.0.0.1", mixedRoute)
 				l := newLoad(b, seed)
-				before := runtime.NumGoroutine()
 				l.run(250)
 				b.pass(10 * time.Minute)
 				l.check()
@@ -83,7 +82,6 @@ func TestMixedCallsUnderFaults(t *testing.T) {
 				in := stats.Transport.UDP.In + stats.Transport.Stream.In
 				require.EqualValues(b, in, stats.RequestsReceived+stats.ResponsesReceived+stats.Keepalives+stats.InvalidAnswered+stats.InvalidDropped)
 				require.Zero(b, stats.InvalidAnswered+stats.InvalidDropped+stats.BadEdits+stats.HandlerErrors)
-				require.LessOrEqual(b, runtime.NumGoroutine(), before+10, "the readers of a few connections")
 				b.Logf("%d requests, %d responses received; %v", stats.RequestsReceived, stats.ResponsesReceived, l.finals)
 			})
 		})
