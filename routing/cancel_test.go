@@ -284,7 +284,8 @@ func TestUnmatchedCancel(t *testing.T) {
 	})
 }
 
-// RFC 3261 9.2: "If the UAS has already sent a final response for the original request, the CANCEL has no effect". 200 and CANCEL cross.
+// RFC 3261 9.2: if the UAS has already sent a final response for the original request, "the CANCEL request has no effect on the processing of
+// the original request, no effect on any session state, and no effect on the responses generated for the original request." 200 and CANCEL cross.
 func TestCancelCrossesTheAnswer(t *testing.T) {
 	runBench(t, toBob, func(b *bench) {
 		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
@@ -373,7 +374,8 @@ func TestTagsOfCancelAnd487(t *testing.T) {
 	})
 }
 
-// RFC 3261 9.1: "Since CANCEL is a hop-by-hop request", each proxy on the way makes its own.
+// RFC 3261 9: CANCEL "is referred to as a "hop-by-hop" request, since it is responded to by each stateful proxy hop": each proxy on the way makes
+// its own.
 func TestCancelThroughTwoProxies(t *testing.T) {
 	runNetwork(t, siptest.Options{}, func(b *bench) {
 		b.serve("p1", "10.0.0.1", relayTo("sip:bob@10.0.1.1"))

@@ -260,8 +260,8 @@ func TestRequireIsForWhoAnswers(t *testing.T) {
 	})
 }
 
-// RFC 3261 17: "there are never any responses sent for an ACK" (17.1.1.1 calls it a request without responses). Whatever is
-// wrong with one, nothing goes back.
+// RFC 3261 17: the transaction layer guards against "disallowed responses (such as a response to ACK)". Whatever is wrong with an ACK, nothing
+// goes back.
 func TestACKIsNeverAnswered(t *testing.T) {
 	route := func(_ context.Context, r *routing.Request) error {
 		switch r.URI().User {
