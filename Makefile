@@ -2,19 +2,21 @@
 
 GO       ?= go
 FUZZTIME ?= 30s
+SOAK     ?= 200000
 
 .NOTPARALLEL:
-.PHONY: help test check unit fuzz interop
+.PHONY: help test check unit soak fuzz interop
 
 help:
 	@echo 'make test      everything below, in this order; under 20 minutes on two cores'
 	@echo 'make check     gofmt, go vet'
 	@echo 'make unit      go test -race ./...   (plain "go test ./..." needs no root and no packages)'
+	@echo 'make soak      SOAK=$(SOAK) calls through a relay in memory: nothing of them stays'
 	@echo 'make fuzz      every fuzz target for FUZZTIME=$(FUZZTIME) each'
 	@echo 'make interop   the examples against SIPp, baresip and raw sockets; installs'
 	@echo '               sip-tester and baresip-core where it may (root on Debian)'
 
-test: check unit fuzz interop
+test: check unit soak fuzz interop
 
 check:
 	@echo '== gofmt'
@@ -26,6 +28,10 @@ check:
 unit:
 	@echo '== unit tests'
 	$(GO) test -race ./...
+
+soak: # without the race detector, which takes four times as long; make unit has run a tenth of it with
+	@echo '== soak: $(SOAK) calls'
+	GOSER_SOAK=$(SOAK) $(GO) test -count=1 -run '^TestSoak$$' -timeout 15m ./hostile
 
 fuzz:
 	@GO='$(GO)' scripts/fuzz '$(FUZZTIME)'
