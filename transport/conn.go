@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,9 @@ func (l *Layer) newConn(nc net.Conn, p Protocol, a *acceptor) (*conn, error) {
 	}
 	c.in = reader{splitter: l.cfg.NewSplitter(), last: c.opened, first: a != nil, armed: forever, ready: c.readReady}
 	c.out = writer{ready: c.writeReady}
+	if c.raw != nil && l.cfg.WriteTimeout < forever {
+		setUserTimeout(c.raw, l.cfg.WriteTimeout)
+	}
 	if !l.conns.add(c, &l.closing) {
 		nc.Close()
 		return nil, ErrClosed
@@ -102,6 +106,9 @@ func (c *conn) fail(cause error) {
 func (c *conn) end(cause error) (first bool) {
 	if c.ending.Load() {
 		return false
+	}
+	if errors.Is(cause, syscall.ETIMEDOUT) { // the kernel has lost patience
+		cause = fmt.Errorf("%w: %w", ErrWriteTimeout, cause)
 	}
 	c.cause = cause
 	c.ending.Store(true)

@@ -35,7 +35,7 @@ var (
 	ErrMessageTimeout = errors.New("transport: message not complete in time")
 	// ErrFirstMessageTimeout: no message was complete [Config].FirstMessageTimeout after the connection was accepted.
 	ErrFirstMessageTimeout = errors.New("transport: no message in time")
-	// ErrWriteTimeout: the peer took no bytes for [Config].WriteTimeout.
+	// ErrWriteTimeout: the peer took or acknowledged no bytes for [Config].WriteTimeout, or has stopped answering.
 	ErrWriteTimeout = errors.New("transport: peer does not read")
 )
 

@@ -95,14 +95,14 @@ func ExampleLayer_Connect() {
 }
 
 func ExamplePacket_Detach() {
-	lookup := func(string) { time.Sleep(time.Millisecond) } // a database
+	lookup := func(netip.AddrPort) { /* asks a database */ }
 	done := make(chan string)
 	l := transport.New(transport.Config{Receive: func(p *transport.Packet) {
 		if !bytes.HasPrefix(p.Data, []byte("INVITE")) {
 			return // what is quick is done right here
 		}
 		p.Detach() // the socket is read on meanwhile
-		lookup(p.Flow.Remote.String())
+		lookup(p.Flow.Remote)
 		done <- string(p.Data) // still the same
 	}})
 	defer l.Shutdown(context.Background())
