@@ -2,6 +2,7 @@ package routing
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"sync"
 
@@ -32,7 +33,6 @@ type responseContext struct {
 	declined  bool   // a 6xx came: no branch may follow
 	relayed   bool   // the handler has handed the request over
 	ended     bool   // the handler has returned
-	reason    string // Reason of the caller's CANCEL
 
 	queue      *actions // nil if there are none
 	performing bool
@@ -246,7 +246,7 @@ func (rc *responseContext) cancelled(reason string) {
 		if rc.callerOff || rc.final {
 			return
 		}
-		rc.callerOff, rc.reason = true, reason
+		rc.callerOff = true
 		rc.later(action{do: doEndOnce})
 		rc.releaseGroups(Response{Status: sip.StatusRequestTerminated, Err: ErrCancelled, done: true})
 		rc.cancelBranches(reason)
@@ -289,44 +289,48 @@ func (rc *responseContext) handOver() {
 	})
 }
 
-// returned is the handler's return.
+// returned is the handler's return. Its error is no answer any more where one
+// has gone, nor where the caller gave up: then it is most likely the ctx's.
 func (rc *responseContext) returned(err error) {
 	var res *sip.Response
-	if err != nil {
-		res = rc.server.answerFor(rc.message(), err)
+	request := rc.unanswered()
+	if request != nil && err != nil {
+		res = rc.server.answerFor(request, err)
 	}
 	rc.update(func() {
 		rc.ended = true
 		switch {
 		case rc.final:
-		case err == nil:
+		case err == nil || rc.callerOff || request == nil:
 			rc.settle()
 		case res == nil:
 			rc.finish()
 			rc.later(action{do: doDrop})
 			rc.cancelBranches(reasonAnswered)
 		default:
-			rc.later(action{do: doAnswer, message: rc.request, answer: res})
 			rc.finish()
+			rc.later(action{do: doAnswer, message: request, answer: res})
 			rc.cancelBranches(reasonAnswered)
 		}
 	})
 }
 
-// message returns what names the request in a log line, while it is known.
-func (rc *responseContext) message() *sip.Message {
+// unanswered returns the request, or nil if a final response has gone or the
+// caller gave up.
+func (rc *responseContext) unanswered() *sip.Message {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	if rc.request != nil {
-		return rc.request
+	if rc.callerOff {
+		return nil
 	}
-	return &sip.Message{}
+	return rc.request
 }
 
 // transactionEnded is the end of the server transaction.
 func (rc *responseContext) transactionEnded(error) {
 	rc.update(func() {
 		rc.finish()
+		rc.releaseGroups(Response{Status: sip.StatusRequestTimeout, Err: errTransactionEnded, done: true})
 		rc.cancelBranches(reasonAnswered)
 	})
 	rc.ctx.end(errTransactionEnded)
@@ -471,13 +475,12 @@ func (rc *responseContext) answer(request *sip.Message, res *sip.Response) {
 func (rc *responseContext) send(status int, b []byte) {
 	rc.server.counters.responsesSent.Add(1)
 	err := rc.tx.Respond(status, b)
-	if err == nil {
-		return
+	if err != nil && rc.invite && status/100 == 2 && !errors.Is(err, transaction.ErrTransport) {
+		if err = rc.server.layer.Send(rc.tx.Flow(), b); err != nil {
+			err = transaction.ErrTransport
+		}
 	}
-	if rc.invite && status >= 200 && status < 300 {
-		err = rc.server.layer.Send(rc.tx.Flow(), b)
-	}
-	if f := rc.tx.Flow(); err != nil && f.Protocol.Reliable() && status >= 200 {
+	if status >= 200 && errors.Is(err, transaction.ErrTransport) && rc.tx.Flow().Protocol.Reliable() {
 		b = bytes.Clone(b)
 		rc.server.start(func() { rc.reconnect(b) })
 	}

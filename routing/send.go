@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -175,16 +176,34 @@ func (r *Request) write(w *way, flow transport.Flow) (outbound, error) {
 	if w.edit != nil {
 		p.Append(w.edit)
 	}
-	if t.Edit != nil {
-		t.Edit(p)
+	err := s.runEdit(t.Edit, p)
+	if err == nil {
+		err = p.Err()
 	}
-	if err := p.Err(); err != nil {
+	if err != nil {
 		s.counters.badEdits.Add(1)
 		s.putScratch(sc)
 		return outbound{}, err
 	}
 	sc.text = sip.AppendMessage(sc.text[:0], r.Message, p)
 	return outbound{flow, via[len(out.via):], sc.text, sc}, nil
+}
+
+// runEdit runs a target's Edit, on whatever goroutine the copy is written; a
+// panic in it fails the branch and no more.
+func (s *Server) runEdit(edit func(*sip.Patch), p *sip.Patch) (err error) {
+	if edit == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.counters.panics.Add(1)
+			s.logError("edit panicked", "panic", v, "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	edit(p)
+	return nil
 }
 
 // requestURI is u as it may stand in a request line: without method parameter
