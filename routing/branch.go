@@ -136,10 +136,7 @@ func (b *branch) goOn() bool {
 	b.client = nil
 	rc.mu.Unlock()
 	return rc.server.start(func() {
-		ctx, stop := context.WithCancel(&rc.ctx)
-		defer stop()
-		b.stopWith(stop)
-		if err := next.request.sendOn(ctx, b, &next.way); err != nil {
+		if err := next.request.sendOn(&rc.ctx, b, &next.way); err != nil {
 			b.fail(sip.StatusServiceUnavailable, unreachable(err))
 		}
 	})

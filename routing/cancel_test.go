@@ -374,7 +374,7 @@ func TestTagsOfCancelAnd487(t *testing.T) {
 	})
 }
 
-// RFC 3261 9: CANCEL "is referred to as a "hop-by-hop" request, since it is responded to by each stateful proxy hop": each proxy on the way makes
+// RFC 3261 9: CANCEL "is referred to as a "hop-by-hop" request, since it is responded to at each stateful proxy hop": each proxy on the way makes
 // its own.
 func TestCancelThroughTwoProxies(t *testing.T) {
 	runNetwork(t, siptest.Options{}, func(b *bench) {

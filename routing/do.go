@@ -52,7 +52,7 @@ func (r *Request) prepareWithin(ctx context.Context, t *Target) (outbound, error
 		ctx, stop = context.WithTimeout(ctx, limit)
 		defer stop()
 	}
-	w, err := r.findWay(ctx, t, 0, r.draft())
+	w, err := r.findWay(ctx, t, nil, 0, r.draft())
 	if err != nil {
 		return outbound{}, err
 	}

@@ -109,6 +109,9 @@ func (r *Request) readMail(ctx context.Context, g *group, yield func(*ForkRespon
 		case <-ctx.Done():
 			r.rc.abandon(g, context.Cause(ctx))
 			return
+		case <-r.server.ctx.Done():
+			r.rc.abandon(g, ErrServerClosed)
+			return
 		}
 		letters := r.rc.takeLetters(g, false)
 		for i, f := range letters {

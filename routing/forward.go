@@ -122,15 +122,20 @@ func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Respo
 		return out, false
 	}
 	d := r.draft()
-	for i, b := range branches {
-		if len(branches) > 1 && r.mayBlock(&own[i]) {
-			r.server.start(func() { r.send(ctx, b, &own[i], d) })
-		}
+	if len(branches) == 1 {
+		r.send(ctx, branches[0], &own[0], d)
+		return Response{}, true
 	}
+	var quick []int
 	for i, b := range branches {
-		if len(branches) == 1 || !r.mayBlock(&own[i]) {
-			r.send(ctx, b, &own[i], d)
+		if !r.mayBlock(&own[i]) {
+			quick = append(quick, i)
+			continue
 		}
+		r.server.start(func() { r.send(ctx, b, &own[i], d) })
+	}
+	for _, i := range quick {
+		r.send(ctx, branches[i], &own[i], d)
 	}
 	return Response{}, true
 }

@@ -195,6 +195,18 @@ func (s *identitySnapshot) placeOf(l transport.Listener) int {
 	return -1
 }
 
+// listens reports whether there is a listener that can stand for what is sent
+// to hop: of its protocol and family.
+func (s *identitySnapshot) listens(hop transport.Hop) bool {
+	for i := range s.places {
+		l := &s.places[i].listener
+		if l.Protocol == hop.Protocol && l.Addr.Addr().Is4() == hop.Addr.Addr().Is4() {
+			return true
+		}
+	}
+	return false
+}
+
 // placeOfFlow returns the listener that stands for a flow, or -1. The lookup
 // is for connections that we dialed: their local port is no listener's.
 func (s *identitySnapshot) placeOfFlow(f transport.Flow, lookup func(transport.Flow) (transport.Listener, bool)) int {

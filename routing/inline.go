@@ -21,7 +21,7 @@ import (
 // longer, until there has been none for long. It looks at intervals, as a timer for each request would cost more
 // than the request's goroutine.
 const (
-	quickTime  = 500 * time.Microsecond // what counts as quick
+	quickTime  = 200 * time.Microsecond // what counts as quick
 	firstTerm  = 100                    // quick handlers in a row that earn the place
 	maxTerm    = 1_000_000
 	watchEvery = 10 * time.Millisecond
@@ -87,11 +87,10 @@ func (s *Server) serveInline(r *Request, p *transport.Packet) {
 		g.mu.Unlock()
 		s.readings.put(g)
 	}()
+	began := time.Now()
 	s.serve(r)
 	ended = true
-	if !r.waited.Load() {
-		s.trust.note(r.Method(), true)
-	}
+	s.trust.note(r.Method(), !r.waited.Load() && time.Since(began) < quickTime)
 }
 
 // startWatchdog starts the goroutine that looks for late handlers; it ends

@@ -170,6 +170,7 @@ func (r *Request) returned(err error) {
 		return
 	}
 	// Without a transaction there is nothing to settle but the answer.
+	defer r.ctx.end(errTransactionEnded)
 	if err == nil {
 		return
 	}

@@ -28,11 +28,11 @@ type responseContext struct {
 	best       candidate
 	challenges []*sip.Message // 401s and 407s; their challenges go upstream together
 
-	final     bool   // a final response was decided, or the request was dropped
-	callerOff bool   // the caller sent CANCEL
-	declined  bool   // a 6xx came: no branch may follow
-	relayed   bool   // the handler has handed the request over
-	ended     bool   // the handler has returned
+	final     bool // a final response was decided, or the request was dropped
+	callerOff bool // the caller sent CANCEL
+	declined  bool // a 6xx came: no branch may follow
+	relayed   bool // the handler has handed the request over
+	ended     bool // the handler has returned
 
 	queue      *actions // nil if there are none
 	performing bool
@@ -315,12 +315,12 @@ func (rc *responseContext) returned(err error) {
 	})
 }
 
-// unanswered returns the request, or nil if a final response has gone or the
-// caller gave up.
+// unanswered returns the request, or nil if a final response has gone, the
+// caller gave up, or the server is shut down.
 func (rc *responseContext) unanswered() *sip.Message {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	if rc.callerOff {
+	if rc.callerOff || rc.server.ctx.Err() != nil {
 		return nil
 	}
 	return rc.request

@@ -61,13 +61,7 @@ func (rc *responseContext) branchCount() (given, started int) {
 // send makes the branch's copy and sends it. Every failure becomes the
 // branch's outcome.
 func (r *Request) send(ctx context.Context, b *branch, t *Target, d draft) {
-	if r.mayBlock(t) { // then for no longer than the branch has
-		var stop context.CancelFunc
-		ctx, stop = context.WithCancel(ctx)
-		defer stop()
-		b.stopWith(stop)
-	}
-	w, err := r.findWay(ctx, t, b.breadth, d)
+	w, err := r.findWay(ctx, t, b, b.breadth, d)
 	if err == nil {
 		err = r.sendOn(ctx, b, &w)
 	}
@@ -75,7 +69,7 @@ func (r *Request) send(ctx context.Context, b *branch, t *Target, d draft) {
 		// The phone's connection is gone; perhaps its contact can be connected to.
 		again := *t
 		again.Flow = transport.Flow{}
-		if w, err = r.findWay(ctx, &again, b.breadth, d); err == nil {
+		if w, err = r.findWay(ctx, &again, b, b.breadth, d); err == nil {
 			err = r.sendOn(ctx, b, &w)
 		}
 	}
@@ -128,7 +122,7 @@ func (r *Request) prepare(ctx context.Context, w *way) (outbound, error) {
 	if err != nil || !r.tooLarge(w, &out) {
 		return out, err
 	}
-	if tcp, ok := r.tryTCP(ctx, flow); ok {
+	if tcp, ok := r.tryTCP(ctx, w, flow); ok {
 		out.free(r.server)
 		return r.write(w, tcp)
 	}
@@ -229,19 +223,22 @@ func (r *Request) tooLarge(w *way, out *outbound) bool {
 	return out.flow.Protocol == transport.UDP && limit > 0 && len(out.text) > limit && w.target.Flow.IsZero()
 }
 
-// tryTCP connects to where flow leads, unless that was refused lately.
-func (r *Request) tryTCP(ctx context.Context, flow transport.Flow) (transport.Flow, bool) {
+// tryTCP connects to where flow leads, unless that was refused lately or we do
+// not listen on TCP.
+func (r *Request) tryTCP(ctx context.Context, w *way, flow transport.Flow) (transport.Flow, bool) {
 	s := r.server
 	hop := transport.Hop{Protocol: transport.TCP, Addr: flow.Remote}
-	if !s.bigHops.refused(hop) {
-		ctx, cancel := context.WithTimeout(ctx, tcpTry)
+	if s.identity.load().listens(hop) && !s.bigHops.refused(hop) {
+		try, cancel := context.WithTimeout(ctx, tcpTry)
 		defer cancel()
-		tcp, err := r.connect(ctx, hop, flow.Local)
+		tcp, err := r.connect(try, w, hop, flow.Local)
 		if err == nil {
 			s.counters.movedToTCP.Add(1)
 			return tcp, true
 		}
-		s.bigHops.remember(hop)
+		if ctx.Err() == nil && !errors.Is(err, context.Canceled) { // it was the hop that ended it, not the caller
+			s.bigHops.remember(hop)
+		}
 	}
 	s.counters.sentFragmented.Add(1)
 	return flow, false

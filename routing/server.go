@@ -233,6 +233,9 @@ func (s *Server) renewIdentity() {
 func (s *Server) placeOf(f transport.Flow) (*identitySnapshot, *place) {
 	id := s.identity.load()
 	i := id.placeOfFlow(f, s.layer.ListenerFor)
+	if i < 0 && len(id.places) == len(s.layer.Listeners()) {
+		return id, nil
+	}
 	if i < 0 {
 		s.renewIdentity()
 		id = s.identity.load()

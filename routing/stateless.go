@@ -35,7 +35,7 @@ func (r *Request) relayWithoutTransaction(targets []Target) error {
 	if refusal != 0 {
 		return Status(refusal)
 	}
-	w, err := r.findWay(r.ctx, &t, breadth, draft{r.edit, r.recordRoute})
+	w, err := r.findWay(r.ctx, &t, nil, breadth, draft{r.edit, r.recordRoute})
 	var out outbound
 	if err == nil {
 		out, err = r.prepare(r.ctx, &w)

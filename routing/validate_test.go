@@ -260,7 +260,7 @@ func TestRequireIsForWhoAnswers(t *testing.T) {
 	})
 }
 
-// RFC 3261 17: the transaction layer guards against "disallowed responses (such as a response to ACK)". Whatever is wrong with an ACK, nothing
+// RFC 3261 17 speaks of "disallowed responses (such as a response to ACK)". Whatever is wrong with an ACK, nothing
 // goes back.
 func TestACKIsNeverAnswered(t *testing.T) {
 	route := func(_ context.Context, r *routing.Request) error {

@@ -13,6 +13,7 @@ import (
 type way struct {
 	draft
 	target  *Target
+	branch  *branch         // whose copy it is; nil if nobody waits for it
 	breadth int             // Max-Breadth of the copy
 	uri     sip.URI         // its Request-URI
 	route   sip.URI         // its topmost Route value, zero if it has none
@@ -23,8 +24,8 @@ type way struct {
 
 // findWay finds where a target's copy goes. It looks names up, and leaves the
 // reader for that.
-func (r *Request) findWay(ctx context.Context, t *Target, breadth int, d draft) (w way, err error) {
-	w = way{draft: d, target: t, breadth: breadth, uri: r.uri}
+func (r *Request) findWay(ctx context.Context, t *Target, b *branch, breadth int, d draft) (w way, err error) {
+	w = way{draft: d, target: t, branch: b, breadth: breadth, uri: r.uri}
 	if !t.URI.IsZero() {
 		w.uri = t.URI
 	}
@@ -38,6 +39,8 @@ func (r *Request) findWay(ctx context.Context, t *Target, breadth int, d draft) 
 		return w, err
 	}
 	r.detach()
+	ctx, stop := w.waiting(ctx)
+	defer stop()
 	hops, err := r.server.Resolver.Resolve(ctx, *next)
 	if err != nil {
 		return w, err
@@ -47,6 +50,16 @@ func (r *Request) findWay(ctx context.Context, t *Target, breadth int, d draft) 
 	}
 	w.hop, w.more = hops[0], hops[1:]
 	return w, nil
+}
+
+// waiting returns a context for a lookup or a dial, which ends with the branch:
+// nobody waits for longer.
+func (w *way) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
+	if w.branch != nil {
+		w.branch.stopWith(stop)
+	}
+	return ctx, stop
 }
 
 // take takes the next hop off the way.
@@ -128,7 +141,7 @@ func (r *Request) wayOut(ctx context.Context, w *way) (f transport.Flow, err err
 		if !ok {
 			return transport.Flow{}, err
 		}
-		if f, err = r.connect(ctx, hop, local); err == nil {
+		if f, err = r.connect(ctx, w, hop, local); err == nil {
 			return f, nil
 		}
 	}
@@ -136,12 +149,19 @@ func (r *Request) wayOut(ctx context.Context, w *way) (f transport.Flow, err err
 
 // connect returns a flow to hop. If a connection has to be opened for it, it
 // leaves the reader first.
-func (r *Request) connect(ctx context.Context, hop transport.Hop, local netip.AddrPort) (transport.Flow, error) {
-	if hop.Protocol.Reliable() {
-		if f, err := r.server.layer.Connect(r.server.noTime, hop, local); err == nil {
-			return f, nil // there is one already, which needs no waiting
-		}
-		r.detach()
+func (r *Request) connect(ctx context.Context, w *way, hop transport.Hop, local netip.AddrPort) (transport.Flow, error) {
+	s := r.server
+	if !hop.Protocol.Reliable() {
+		return s.layer.Connect(ctx, hop, local)
 	}
-	return r.server.layer.Connect(ctx, hop, local)
+	if f, err := s.layer.Connect(s.noTime, hop, local); err == nil {
+		return f, nil // there is one already, which needs no waiting
+	}
+	if !s.identity.load().listens(hop) {
+		return transport.Flow{}, fmt.Errorf("no listener for %v: no answer would find its way", hop)
+	}
+	r.detach()
+	ctx, stop := w.waiting(ctx)
+	defer stop()
+	return s.layer.Connect(ctx, hop, local)
 }
