@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/goser-project/goser/sip"
@@ -143,7 +144,7 @@ func (c *Client) step(e event, now instant, m *sip.Message) notice {
 
 // makeACK builds the ACK for a final response other than 2xx (RFC 3261 section 17.1.1.3) from what was sent; nil if that was no INVITE.
 func (c *Client) makeACK(final *sip.Message) []byte {
-	invite, err := sip.Parse(c.sent)
+	invite, err := parseSent(c.sent)
 	if err != nil {
 		return nil
 	}
@@ -152,7 +153,7 @@ func (c *Client) makeACK(final *sip.Message) []byte {
 
 // makeCancel builds a CANCEL from what was sent, and a transaction for it (RFC 3261 section 9.1); nil if what was sent was no INVITE.
 func (c *Client) makeCancel(now instant) (*Client, []byte) {
-	invite, err := sip.Parse(c.sent)
+	invite, err := parseSent(c.sent)
 	if err != nil {
 		return nil, nil
 	}
@@ -169,6 +170,13 @@ func (c *Client) makeCancel(now instant) (*Client, []byte) {
 	own := sh.newClient(k, c.flow, sip.CANCEL, b, nil, now)
 	own.own = true
 	return own, b
+}
+
+// parseSent reads a message that was sent. It is held to no limit: what a proxy sends has more header fields than what it received,
+// which may have had as many as its parser allows, and an INVITE without ACK and CANCEL cannot be ended.
+func parseSent(b []byte) (*sip.Message, error) {
+	p := sip.Parser{MaxSize: -1, MaxLine: -1, MaxURI: -1, MaxHeaders: -1, MaxParams: -1, MaxNesting: -1}
+	return p.Parse(b, netip.AddrPort{})
 }
 
 func (c *Client) due(now instant) event {

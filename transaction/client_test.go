@@ -381,6 +381,29 @@ func TestCancelRequest(t *testing.T) {
 	})
 }
 
+// A proxy sends more header fields than it received, which may have been as many as its parser allows: the INVITE is acknowledged and
+// cancelled nevertheless.
+func TestManyFields(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		x := invite
+		x.lines = strings.Repeat("X-Y: z\r\n", 300)
+		for _, branch := range []string{"z9hG4bKbusy", "z9hG4bKcancelled"} {
+			c, err := w.table.NewClient(udp, sip.INVITE, "call", branch, []byte(strings.Replace(x.String(), "z9hG4bK1", branch, 1)), nil)
+			require.NoError(t, err)
+			y := invite
+			y.via = "192.0.2.9:5062;branch=" + branch
+			if branch == "z9hG4bKbusy" {
+				w.answer(udp, y, 486)
+				require.Equal(t, "ACK", title([]byte(w.lastSent().text)))
+				continue
+			}
+			w.answer(udp, y, 180)
+			c.Cancel("")
+			require.Equal(t, "CANCEL", title([]byte(w.lastSent().text)))
+		}
+	})
+}
+
 // "Timer C MUST be set for each client transaction when an INVITE request is proxied" (16.6 step 11) and "for any provisional response with
 // status codes 101 to 199 inclusive (i.e., anything but 100), the proxy MUST reset timer C" (16.7 step 2).
 // "If timer C should fire, the proxy MUST either reset the timer with any value it chooses, or terminate the client transaction." (16.8)

@@ -353,7 +353,7 @@ func trim(b []byte) []byte {
 
 // toTagOf reads the To tag of a response.
 func toTagOf(b []byte) string {
-	m, err := sip.Parse(b)
+	m, err := parseSent(b)
 	if err != nil {
 		return ""
 	}
