@@ -79,7 +79,7 @@ func TestParseViaParm(t *testing.T) {
 	for _, text := range []string{
 		"", "SIP", "SIP/2.0", "SIP/2.0/", "SIP/2.0/UDP", "SIP/2.0/UDP ", "/2.0/UDP a", "SIP//UDP a", "SIP 2.0 UDP a", "SIP/2.0/UDP a b", "SIP/2.0/UDP a:", "SIP/2.0/UDP a:0",
 		"SIP/2.0/UDP a:65536", "SIP/2.0/UDP a:1x", "SIP/2.0/UDP [::1", "SIP/2.0/UDP ::1", "SIP/2.0/UDP a;", "SIP/2.0/UDP a;;", "SIP/2.0/UDP a;branch", "SIP/2.0/UDP a;branch=",
-		"SIP/2.0/UDP a;branch=a;branch=b", `SIP/2.0/UDP a;branch="a"`, "SIP/2.0/UDP a;received=b", "SIP/2.0/UDP a;received", "SIP/2.0/UDP a;received=1.1.1.1;received=1.1.1.1", "SIP/2.0/UDP a;rport=x", "SIP/2.0/UDP a;rport=0",
+		"SIP/2.0/UDP a;branch=a;branch=b", `SIP/2.0/UDP a;branch="a"`, "SIP/2.0/UDP a;received=b@c", "SIP/2.0/UDP a;received=\"::1\"", "SIP/2.0/UDP a;received", "SIP/2.0/UDP a;received=1.1.1.1;received=1.1.1.1", "SIP/2.0/UDP a;rport=x", "SIP/2.0/UDP a;rport=0",
 		"SIP/2.0/UDP a;rport=65536", "SIP/2.0/UDP a;rport;rport", "SIP/2.0/UDP a,SIP/2.0/UDP b", "SIP/2.0/UDP a@b",
 	} {
 		_, err := sip.ParseViaParm(text)
@@ -109,6 +109,8 @@ func TestSource(t *testing.T) {
 		{"192.0.2.1;received=10.0.0.1;rport = 1;x", "203.0.113.7:99", "192.0.2.1;received=203.0.113.7;rport=99;x"},
 		{"192.0.2.1;rport=;x", "203.0.113.7:99", "192.0.2.1;rport=99;x;received=203.0.113.7"},
 		{"192.0.2.1;received=10.0.0.1", "192.0.2.1:5060", "192.0.2.1;received=192.0.2.1"},
+		{"192.0.2.1;rport;x", "192.0.2.1:0", "192.0.2.1;rport;x;received=192.0.2.1"},
+		{"192.0.2.1;rport=5;x", "192.0.2.1:0", "192.0.2.1;rport;x;received=192.0.2.1"},
 		// IPv6
 		{"[2001:DB8:0::1];branch=x", "[2001:db8::1]:5060", "[2001:DB8:0::1];branch=x"},
 		{"[2001:db8::1];rport", "[2001:db8::2]:99", "[2001:db8::1];rport=99;received=2001:db8::2"},

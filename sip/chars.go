@@ -12,6 +12,7 @@ const (
 	isToken    class = 1 << iota // token
 	isUser                       // user, besides the percent sign
 	isPassword                   // password, besides the percent sign
+	isAddress                    // what an IP address is written with, and names
 	isHost                       // hostname and IPv4address; the underscore too, which names of containers have
 	isParam                      // pname, pvalue, besides the percent sign
 	isHeader                     // hname, hvalue, besides the percent sign
@@ -52,6 +53,7 @@ func makeClasses() (t [256]class) {
 	}
 	set(isPassword, alphanum+mark+"&=+$,")
 	set(isHost, alphanum+"-._")
+	set(isAddress, alphanum+"-._"+":[]")
 	set(isParam, alphanum+mark+"[]/:&+$")
 	set(isHeader, alphanum+mark+"[]/?:+$")
 	set(isPhone, digits+"abcdefABCDEF"+"*#"+"-.()"+"+")
@@ -139,30 +141,49 @@ func skipSpace(s string, i int) int {
 	return i
 }
 
+// The bytes of a word, each 01 or each 80.
+const (
+	ones = 0x0101010101010101
+	high = 0x8080808080808080
+)
+
 // nextControl returns the position of the first control character (00 to 1F, 7F) in b from i on, or len(b).
 // It looks at eight bytes at a time: every byte of a message's head passes here.
 func nextControl(b []byte, i int) int {
-	const (
-		ones = 0x0101010101010101
-		high = 0x8080808080808080
-	)
-	rest := b[i:]
-	for len(rest) >= 8 {
-		w := binary.LittleEndian.Uint64(rest)
-		del := w ^ 0x7f*ones // a byte that is 7F becomes 00
-		// A byte less than 20 borrows into its high bit; "&^ w" takes the bytes from 80 on out again. The lowest mark is
-		// exact; a borrow may have set some above it.
-		if found := ((w-0x20*ones)&^w | (del-ones)&^del) & high; found != 0 {
-			return len(b) - len(rest) + bits.TrailingZeros64(found)/8
+	for ; i <= len(b)-8; i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		// Of ASCII, a byte less than 20 borrows into its high bit, and 7F carries into it. Nearly all words end here.
+		if ((w-0x20*ones)|(w+ones)|w)&high == 0 {
+			continue
 		}
-		rest = rest[8:]
+		// "&^ w" takes the bytes from 80 on out again. The lowest mark is exact; a borrow may have set some above it.
+		del := w ^ 0x7f*ones
+		if found := ((w-0x20*ones)&^w | (del-ones)&^del) & high; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
 	}
-	for j, c := range rest {
-		if c < 0x20 || c == 0x7f {
-			return len(b) - len(rest) + j
+	for ; i < len(b); i++ {
+		if b[i] < 0x20 || b[i] == 0x7f {
+			return i
 		}
 	}
 	return len(b)
+}
+
+// nearColon returns the position of the first colon in b if it is one of the first 16 bytes and there are more, otherwise 0.
+func nearColon(b []byte) int {
+	if len(b) < 16 {
+		return 0
+	}
+	w := binary.LittleEndian.Uint64(b) ^ ':'*ones // a colon becomes 00
+	if found := (w - ones) &^ w & high; found != 0 {
+		return bits.TrailingZeros64(found) / 8
+	}
+	w = binary.LittleEndian.Uint64(b[8:]) ^ ':'*ones
+	if found := (w - ones) &^ w & high; found != 0 {
+		return 8 + bits.TrailingZeros64(found)/8
+	}
+	return 0
 }
 
 // parseUint reads all of s as a decimal number of at most max. Leading zeros are fine ("0068"), signs and spaces are not.

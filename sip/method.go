@@ -22,37 +22,37 @@ const (
 	UPDATE    Method = "UPDATE"    // RFC 3311
 )
 
-// internMethod returns the constant equal to s, or s itself.
-func internMethod(s string) Method {
+// internMethod returns the constant equal to s, or s itself, which is not known.
+func internMethod(s string) (m Method, known bool) {
 	switch Method(s) {
 	case INVITE:
-		return INVITE
+		return INVITE, true
 	case ACK:
-		return ACK
+		return ACK, true
 	case BYE:
-		return BYE
+		return BYE, true
 	case CANCEL:
-		return CANCEL
+		return CANCEL, true
 	case REGISTER:
-		return REGISTER
+		return REGISTER, true
 	case OPTIONS:
-		return OPTIONS
+		return OPTIONS, true
 	case PRACK:
-		return PRACK
+		return PRACK, true
 	case SUBSCRIBE:
-		return SUBSCRIBE
+		return SUBSCRIBE, true
 	case NOTIFY:
-		return NOTIFY
+		return NOTIFY, true
 	case PUBLISH:
-		return PUBLISH
+		return PUBLISH, true
 	case INFO:
-		return INFO
+		return INFO, true
 	case REFER:
-		return REFER
+		return REFER, true
 	case MESSAGE:
-		return MESSAGE
+		return MESSAGE, true
 	case UPDATE:
-		return UPDATE
+		return UPDATE, true
 	}
-	return Method(s)
+	return Method(s), false
 }

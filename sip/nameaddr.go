@@ -107,7 +107,7 @@ func (x *addrIndex) indexParams(s string, i, maxParams int) fault {
 			if x.tagEnd != 0 {
 				return "two tags"
 			}
-			if !r.isToken {
+			if r.common&isToken == 0 {
 				return "bad tag"
 			}
 			x.tag, x.tagEnd = uint16(r.begin), uint16(r.end)
@@ -128,11 +128,9 @@ type paramReader struct {
 	name       string // of the current parameter
 	begin, end int    // of its value, with its quotes; end is 0 if there is none
 	nameEnd    int
-	isToken    bool // the value is a token
+	common     class // what all characters of the value are; 0 if it is quoted or empty
 	fault      fault
 }
-
-func (r *paramReader) value() string { return r.s[r.begin:r.end] }
 
 // next reads the next parameter. It returns false at the end and when there is a fault.
 func (r *paramReader) next() bool {
@@ -165,7 +163,7 @@ func (r *paramReader) next() bool {
 		return false
 	}
 	r.name, r.nameEnd = s[begin:i], i
-	r.begin, r.end, r.isToken = 0, 0, false
+	r.begin, r.end, r.common = 0, 0, 0
 	r.pos = i
 	if i = skipSpace(s, i); i == len(s) || s[i] != '=' {
 		return true
@@ -178,12 +176,14 @@ func (r *paramReader) next() bool {
 			return false
 		}
 	} else {
-		common := isToken
+		common := ^class(0)
 		for i < len(s) && classes[s[i]]&isValue != 0 {
 			common &= classes[s[i]]
 			i++
 		}
-		r.isToken = common != 0 && i > r.begin
+		if i > r.begin {
+			r.common = common
+		}
 	}
 	r.end, r.pos = i, i
 	return true

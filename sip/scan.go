@@ -26,6 +26,7 @@ type scanner struct {
 	local    bool       // the message is ours and has no Via yet
 
 	method Method
+	known  bool // method is a constant
 	status uint16
 	number uint32
 	uri    uriIndex
@@ -170,16 +171,21 @@ func (s *scanner) scanLine(i int) (next int, folded, ok bool) {
 // between it and the colon.
 func (s *scanner) name(i int) (field, int) {
 	const most = 255
+	if n := nearColon(s.data[i:]); n > 0 {
+		if f := fieldOf(s.view[i : i+n]); f != other {
+			return f, n // nearly always; and a name that is known is a token
+		}
+	}
 	end := i
 	for end < len(s.view) && classes[s.view[end]]&isToken != 0 {
 		end++
 	}
-	switch colon := end; {
+	switch {
 	case end == i || end-i > most || end == len(s.view):
 	case s.view[end] == ':':
 		return fieldOf(s.view[i:end]), end - i
 	case !s.unfolded:
-		if colon = skipWhite(s.view, end); colon < len(s.view) && s.view[colon] == ':' {
+		if colon := skipWhite(s.view, end); colon < len(s.view) && s.view[colon] == ':' {
 			return other, -1
 		}
 	}

@@ -12,12 +12,13 @@ func (s *scanner) readStartLine() {
 		s.readStatusLine(text)
 		return
 	}
-	space := strings.IndexByte(text, ' ')
-	if space < 0 || !isTokenString(text[:space]) {
+	space := max(strings.IndexByte(text, ' '), 0)
+	method, known := internMethod(text[:space])
+	if !known && !isTokenString(text[:space]) {
 		s.fail(StatusBadRequest, "Bad Request Line", CauseStartLine, "no method")
 		return
 	}
-	s.method = internMethod(text[:space])
+	s.method, s.known = method, known
 	last := strings.LastIndexByte(text, ' ')
 	if last == space {
 		s.fail(StatusBadRequest, "Bad Request Line", CauseStartLine, "no version")
@@ -65,17 +66,18 @@ func (s *scanner) readRequestURI(text string) {
 
 // readStatusLine reads a status line. The space after the status code may be missing when there is no reason phrase.
 func (s *scanner) readStatusLine(text string) {
-	version, rest, _ := strings.Cut(text, " ")
-	if !equalFold(version, "SIP/2.0") {
+	const code = len("SIP/2.0 ") // where the status code begins
+	if len(text) < code || text[code-1] != ' ' || text[:code-1] != "SIP/2.0" && !equalFold(text[:code-1], "SIP/2.0") {
 		s.fail(StatusVersionNotSupported, "Version Not Supported", CauseVersion, "")
 	}
-	code, _, _ := strings.Cut(rest, " ")
-	status, ok := parseUint(code, 699)
-	if !ok || len(code) != 3 || status < 100 {
-		s.fail(StatusBadRequest, "Bad Status Line", CauseStartLine, "bad status code")
-		status = 100 // a response in any case
+	s.status = 100 // a response in any case
+	if len(text) >= code+3 && (len(text) == code+3 || text[code+3] == ' ') {
+		if status, ok := parseUint(text[code:code+3], 699); ok && status >= 100 {
+			s.status = uint16(status)
+			return
+		}
 	}
-	s.status = uint16(status)
+	s.fail(StatusBadRequest, "Bad Status Line", CauseStartLine, "bad status code")
 }
 
 // readFields reads the fields that every message has.
@@ -125,30 +127,31 @@ func isCallID(s string) bool {
 // "the method MUST match that of the request."
 func (s *scanner) readCSeq(v string) {
 	const reason = "Bad CSeq"
-	number, method, ok := parseCSeq(v)
-	if !ok {
+	number, method := splitCSeq(v)
+	n, ok := parseUint(number, maxSequence)
+	m, known := internMethod(method)
+	switch {
+	case !ok || !known && !isTokenString(method):
 		s.fail(StatusBadRequest, reason, CauseSyntax, "")
-		return
-	}
-	s.number = number
-	if s.status != 0 {
-		s.method = internMethod(method)
-	} else if s.method != Method(method) && s.method != "" {
+	case s.status != 0:
+		s.number, s.method, s.known = uint32(n), m, known
+	case s.method != m && s.method != "":
 		s.fail(StatusBadRequest, "CSeq Method Mismatch", CauseMethod, "")
+	default:
+		s.number = uint32(n)
 	}
 }
 
 // maxSequence is the largest number in CSeq.
 const maxSequence = 1<<31 - 1
 
-func parseCSeq(v string) (uint32, string, bool) {
+// splitCSeq returns the two parts of a CSeq, which must have space between them.
+func splitCSeq(v string) (number, method string) {
 	i := 0
-	for i < len(v) && classes[v[i]]&isDigit != 0 {
+	for i < len(v) && !isSpace(v[i]) {
 		i++
 	}
-	number, ok := parseUint(v[:i], maxSequence)
-	method := v[skipSpace(v, i):]
-	return uint32(number), method, ok && len(method) < len(v)-i && isTokenString(method)
+	return v[:i], v[skipSpace(v, i):]
 }
 
 // checkBody cuts the text after the body that Content-Length announces.

@@ -14,23 +14,23 @@ func (s *scanner) message(source netip.AddrPort) *Message {
 	m.head, m.body = uint32(s.head), uint32(s.body)
 
 	text := s.data[:s.body+int(s.length)]
-	if source.IsValid() && s.status == 0 && s.via.transportEnd != 0 {
-		if s.addSource(m, text, source) {
-			return s.intern(m)
-		}
+	if !source.IsValid() || s.status != 0 || s.via.transportEnd == 0 || !s.addSource(m, text, source) {
+		m.text = string(text)
 	}
-	m.text = string(text)
-	return s.intern(m)
-}
-
-// intern makes the method a part of the message's text, unless it is a constant. Until now it was part of the view.
-func (s *scanner) intern(m *Message) *Message {
-	if m.status == 0 {
-		m.method = internMethod(m.text[:len(m.method)])
-	} else if v := m.value(int(m.cseqLine)); len(v) >= len(m.method) {
-		m.method = internMethod(v[len(v)-len(m.method):])
+	if !s.known {
+		m.intern()
 	}
 	return m
+}
+
+// intern makes a method that is no constant a part of the message's text. Until now it was part of the scanner's view.
+func (m *Message) intern() {
+	if m.status == 0 {
+		m.method = Method(m.text[:len(m.method)])
+		return
+	}
+	_, method := splitCSeq(m.value(int(m.cseqLine)))
+	m.method = Method(method)
 }
 
 // The message with room for its lines beside it, so that both are one allocation.

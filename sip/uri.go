@@ -134,25 +134,21 @@ func checkOpaque(s string) fault {
 
 // indexSIP reads what comes after "sip:" or "sips:".
 func (x *uriIndex) indexSIP(s string, i, maxParams int) fault {
-	// An "@" must be escaped everywhere but after the userinfo, so the first one ends it.
-	if at := strings.IndexByte(s[i:], '@'); at >= 0 {
-		at += i
-		user := at
-		if colon := strings.IndexByte(s[i:at], ':'); colon >= 0 {
-			user = i + colon
-			if !allEscaped(s[user+1:at], isPassword) {
-				return "bad character in the password"
-			}
-			x.password = uint16(at)
+	end := i
+	for end < len(s) && classes[s[end]]&isUser != 0 {
+		end++
+	}
+	// Nearly always this is the user, or else the end of a URI without one: of what may follow the user only "@", ":" and escaped
+	// characters are not in isUser, and of what may be in a host nothing.
+	if end < len(s) && s[end] == '@' && end > i {
+		x.user = uint16(end)
+		i = end + 1
+	} else if at := strings.IndexByte(s[end:], '@'); at >= 0 {
+		// An "@" must be escaped everywhere but after the userinfo, so the first one ends it.
+		if f := x.indexUserinfo(s, i, end+at); f != "" {
+			return f
 		}
-		if user == i {
-			return "empty user"
-		}
-		if !allEscaped(s[i:user], isUser) {
-			return "bad character in the user"
-		}
-		x.user = uint16(user)
-		i = at + 1
+		i = end + at + 1
 	}
 	host, f := hostEnd(s, i)
 	if f != "" {
@@ -166,6 +162,26 @@ func (x *uriIndex) indexSIP(s string, i, maxParams int) fault {
 		}
 	}
 	return x.indexTail(s, i, maxParams)
+}
+
+// indexUserinfo reads user and password, which lie between i and the "@".
+func (x *uriIndex) indexUserinfo(s string, i, at int) fault {
+	user := at
+	if colon := strings.IndexByte(s[i:at], ':'); colon >= 0 {
+		user = i + colon
+		if !allEscaped(s[user+1:at], isPassword) {
+			return "bad character in the password"
+		}
+		x.password = uint16(at)
+	}
+	if user == i {
+		return "empty user"
+	}
+	if !allEscaped(s[i:user], isUser) {
+		return "bad character in the user"
+	}
+	x.user = uint16(user)
+	return ""
 }
 
 // indexTel reads what comes after "tel:" (RFC 3966 section 3). That a local number must have a phone-context is not asked for:

@@ -81,8 +81,7 @@ func (m *Message) check(s syntax, v string) fault {
 	case callIDsSyntax:
 		return each(v, func(v string) fault { return must(isCallID(v), "not a Call-ID") })
 	case cseqSyntax:
-		_, _, ok := parseCSeq(v)
-		return must(ok, "not a sequence number and a method")
+		return checkCSeq(v)
 	case rackSyntax:
 		return checkRAck(v)
 	case numberSyntax:
@@ -209,8 +208,13 @@ func checkRAck(v string) fault {
 	if f := checkNumber(number); f != "" {
 		return f
 	}
-	_, _, ok := parseCSeq(trimSpace(rest))
-	return must(ok, "not a response number, a sequence number and a method")
+	return checkCSeq(trimSpace(rest))
+}
+
+func checkCSeq(v string) fault {
+	number, method := splitCSeq(v)
+	_, ok := parseUint(number, maxSequence)
+	return must(ok && isTokenString(method), "not a sequence number and a method")
 }
 
 // checkHead checks a value with parameters.

@@ -11,7 +11,7 @@ type ViaParm struct {
 	Host      string // of sent-by: a name, an IPv4 address, or an IPv6 address in its brackets
 	Port      uint16 // of sent-by, 0 if there is none
 	Branch    string
-	Received  string // an address; an IPv6 one with or without brackets
+	Received  string // as it came: an address, an IPv6 one with or without brackets, or what the last hop took for one
 	RPort     uint16 // the value of rport (RFC 3581), 0 if it has none
 	HasRPort  bool   // there is an rport, with or without value
 	Params    Params // all parameters, these included
@@ -128,7 +128,7 @@ func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
 			if x.branchEnd != 0 {
 				return "two branches"
 			}
-			if !r.isToken {
+			if r.common&isToken == 0 {
 				return "bad branch"
 			}
 			x.branch, x.branchEnd = uint16(r.begin), uint16(r.end)
@@ -139,7 +139,7 @@ func (x *viaIndex) indexParams(s string, i, maxParams int) fault {
 			if x.receivedEnd != 0 {
 				return "two received"
 			}
-			if _, ok := hostAddr(r.value()); !ok {
+			if r.common&isAddress == 0 {
 				return "bad received"
 			}
 			x.received, x.receivedEnd = uint16(r.begin), uint16(r.end)
