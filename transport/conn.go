@@ -107,9 +107,6 @@ func (c *conn) end(cause error) (first bool) {
 	if c.ending.Load() {
 		return false
 	}
-	if errors.Is(cause, syscall.ETIMEDOUT) { // the kernel has lost patience
-		cause = fmt.Errorf("%w: %w", ErrWriteTimeout, cause)
-	}
 	c.cause = cause
 	c.ending.Store(true)
 	return true
@@ -120,9 +117,7 @@ func (c *conn) finish(cause error) {
 	l := c.layer
 	c.fail(cause)
 	c.in.free(l)
-	c.mu.Lock()
-	cause = c.cause
-	c.mu.Unlock()
+	cause = c.verdict(cause)
 	l.conns.forget(c)
 	if c.acceptor != nil {
 		l.conns.accepted.Add(-1)
@@ -134,6 +129,20 @@ func (c *conn) finish(cause error) {
 	if closed := l.cfg.Closed; closed != nil {
 		closed(c.flow, cause)
 	}
+}
+
+// verdict returns the cause of the end of c, given what reading came to.
+func (c *conn) verdict(reading error) error {
+	c.mu.Lock()
+	cause := c.cause
+	c.mu.Unlock()
+	if errors.Is(cause, syscall.EPIPE) && !errors.Is(reading, net.ErrClosed) {
+		cause = reading // the kernel says once why it ended a connection; who writes after that gets EPIPE
+	}
+	if errors.Is(cause, syscall.ETIMEDOUT) {
+		cause = fmt.Errorf("%w: %w", ErrWriteTimeout, cause)
+	}
+	return cause
 }
 
 // due returns when c has to be closed if nothing happens, and what the cause will be.
