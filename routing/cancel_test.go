@@ -2,6 +2,7 @@ package routing_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -502,5 +503,54 @@ func TestCancelAtEveryMoment(t *testing.T) {
 		require.Greater(b, answered, 50)
 		require.Greater(b, cancelled, 50)
 		b.Logf("%d answered, %d cancelled", answered, cancelled)
+	})
+}
+
+// 16.10 where the CANCEL comes right behind its INVITE, before any handler can have begun: the target never hears of the call.
+func TestCancelRightBehindTheInvite(t *testing.T) {
+	for _, proto := range []string{"UDP", "TCP"} {
+		runBench(t, func(ctx context.Context, r *routing.Request) error {
+			time.Sleep(time.Millisecond) // a database
+			r.Forward(ctx, routing.To(bobsURI))
+			return nil
+		}, func(b *bench) {
+			alice, bob := b.phone("alice", "10.0.0.2", siptest.PhoneOptions{Transport: proto}), b.phone("bob", "10.0.0.3")
+			for range 200 {
+				call := alice.Invite(bobAlias)
+				alice.SendText(cancelOf(call.Text())).WantStatus(200)
+				call.WantFinal(487)
+			}
+			bob.WantNoRequest(time.Minute)
+		})
+	}
+}
+
+// RFC 3261 17.2.3: clients of RFC 2543, whose branches are no better than their Call-IDs, are matched by more: their CANCEL ends the call, their ACK
+// is absorbed, and so are their retransmissions.
+func TestCallsOfOldClients(t *testing.T) {
+	var handled atomic.Int32
+	runBench(t, func(ctx context.Context, r *routing.Request) error {
+		handled.Add(1)
+		r.Forward(ctx, routing.To(bobsURI))
+		return nil
+	}, func(b *bench) {
+		alice, bob := b.phone("alice", "10.0.0.2", siptest.PhoneOptions{Lenient: true}), b.phone("bob", "10.0.0.3")
+		bob.On(sip.INVITE, siptest.Respond(180).After(10*time.Second).Respond(486))
+		for i, via := range []string{"SIP/2.0/UDP 10.0.0.2:5060;branch=1", "SIP/2.0/UDP 10.0.0.2:5060;branch=1", "SIP/2.0/UDP 10.0.0.2:5060"} {
+			invite := text("INVITE", bobAlias, "Via: "+via, fmt.Sprintf("Call-ID: old-%d", i), "From: <sip:alice@example.org>;tag=a")
+			call := alice.SendText(invite)
+			b.pass(time.Second)
+			call.Retransmit()
+			b.pass(time.Second)
+			if i > 0 {
+				alice.SendText(cancelOf(invite))
+			}
+			b.pass(20 * time.Second)
+			require.EqualValues(b, i+1, handled.Load())
+			require.Equal(b, i, b.count("alice", "200 (CANCEL)"))
+			require.Equal(b, i, b.count("alice", "487 (INVITE)"))
+			require.Equal(b, 1, b.count("alice", "486 (INVITE)"))
+		}
+		require.Zero(b, b.server.Stats().StrayACKs)
 	})
 }

@@ -2,6 +2,7 @@ package routing_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -571,4 +572,17 @@ func TestResponseGoesBackThroughANAT(t *testing.T) {
 		require.Len(b, events, 2)
 		require.Equal(b, "203.0.113.7:4540", events[1].Destination.String())
 	})
+}
+
+// Everything is bounded: a name with very many addresses costs a few of them.
+func TestVeryManyAddressesOfAName(t *testing.T) {
+	var hops twoHops
+	for i := range 1000 {
+		hops = append(hops, transport.Hop{Protocol: transport.TCP, Addr: addrPort(fmt.Sprintf("10.0.0.3:%d", 10000+i))})
+	}
+	runBench(t, relayTo("sip:bob@many.example"), func(b *bench) {
+		alice, _ := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
+		alice.Invite(bobAlias).WantFinal(500)
+		require.LessOrEqual(b, b.server.Stats().Transport.Stream.DialErrors, uint64(64))
+	}, func(s *routing.Server) { s.Resolver = hops })
 }

@@ -399,3 +399,31 @@ func TestShutdownWithADeafHandler(t *testing.T) {
 		require.NoError(b, b.server.Shutdown(b.Context()))
 	})
 }
+
+// A handler may ring by itself and send the call on then; and what it says after it has sent a request on ends that.
+func TestRespondAroundRelay(t *testing.T) {
+	runBench(t, func(_ context.Context, r *routing.Request) error {
+		if r.Method() == sip.MESSAGE {
+			r.Relay(routing.To(bobsURI))
+			time.Sleep(time.Second)
+			return routing.Status(480)
+		}
+		if err := r.Respond(sip.NewResponse(182)); err != nil {
+			return err
+		}
+		time.Sleep(time.Second)
+		return r.Relay(routing.To(bobsURI))
+	}, func(b *bench) {
+		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
+		bob.On(sip.INVITE, siptest.Respond(180).After(time.Second).Respond(486))
+		bob.On(sip.MESSAGE, siptest.After(2*time.Second).Respond(200))
+		call := alice.Invite(bobAlias)
+		call.WantStatus(182)
+		call.WantStatus(180)
+		call.WantFinal(486)
+		exchange := alice.Request(sip.MESSAGE, bobAlias)
+		exchange.WantStatus(480)
+		b.pass(10 * time.Second)
+		require.Len(b, exchange.Responses(), 1)
+	})
+}

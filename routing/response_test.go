@@ -630,3 +630,52 @@ func TestResponsesAreNotReordered(t *testing.T) {
 		}
 	})
 }
+
+// RFC 3261 7.3.1: Vias may share a line, and have a short name; ours is taken off all the same, and the rest stays.
+func TestViasOfAResponseInOneLine(t *testing.T) {
+	for _, form := range []string{"Via: %s, %s", "v:%s,%s", "VIA : %s\r\n , %s", "v: %s\r\nVia: %s"} {
+		t.Run(form, func(t *testing.T) {
+			runBench(t, relayTo(bobsURI), func(b *bench) {
+				alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3", siptest.PhoneOptions{NoRetransmit: true})
+				bob.On(sip.MESSAGE, siptest.Ignore())
+				exchange := alice.Request(sip.MESSAGE, bobAlias)
+				in := bob.WantRequest(sip.MESSAGE)
+				vias := headers(in.Text(), sip.Via)
+				bob.SendText(fmt.Sprintf("SIP/2.0 200 OK\r\n"+form, vias[0], vias[1]) + "\r\nFrom: " + in.Get(sip.From) + "\r\nTo: " + in.Get(sip.To) +
+					";tag=b\r\nCall-ID: " + in.CallID() + "\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n")
+				res := exchange.WantStatus(200)
+				require.Equal(b, vias[1], res.Get(sip.Via))
+			})
+		})
+	}
+}
+
+// RFC 3261 17.2.1: "If, while in the "Proceeding" state, a retransmitted request is received, the most recent provisional response that was
+// received from the TU MUST be passed to the transport layer for retransmission."
+func TestRetransmittedInviteGetsTheLastProvisional(t *testing.T) {
+	runBench(t, relayTo(bobsURI), func(b *bench) {
+		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3")
+		bob.On(sip.INVITE, siptest.Respond(180).After(time.Second).Respond(183).After(2*time.Second).Respond(486))
+		call := alice.Invite(bobAlias)
+		call.WantStatus(180)
+		call.Retransmit()
+		call.WantStatus(183)
+		call.Retransmit()
+		call.WantFinal(486)
+		b.ladder(`
+			0.000  alice  -> proxy   INVITE
+			0.005  proxy  -> bob     INVITE
+			0.010  bob    -> proxy   180 (INVITE)
+			0.015  proxy  -> alice   180 (INVITE)
+			0.020  alice  -> proxy   INVITE
+			0.025  proxy  -> alice   180 (INVITE)
+			1.010  bob    -> proxy   183 (INVITE)
+			1.015  proxy  -> alice   183 (INVITE)
+			1.020  alice  -> proxy   INVITE
+			1.025  proxy  -> alice   183 (INVITE)
+			3.010  bob    -> proxy   486 (INVITE)
+			3.015  proxy  -> bob     ACK
+			3.015  proxy  -> alice   486 (INVITE)
+			3.020  alice  -> proxy   ACK`)
+	})
+}

@@ -392,3 +392,26 @@ func TestGivenUpBranchIsNotSent(t *testing.T) {
 		require.Zero(b, b.count("desk", "MESSAGE"))
 	})
 }
+
+// A ctx that has ended before Forward begins leaves nothing to be sent.
+func TestForwardWithAnEndedContext(t *testing.T) {
+	var got []outcome
+	runBench(t, func(ctx context.Context, r *routing.Request) error {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		got = append(got, outcomeOf(r.Forward(ended, routing.To(deskURI))))
+		for res := range r.Fork(ended, routing.To(deskURI)) {
+			got = append(got, outcomeOf(res.Response))
+		}
+		r.Forward(ctx, routing.To(bobsURI))
+		return nil
+	}, func(b *bench) {
+		alice, bob, _ := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3"), b.phone("desk", "10.0.0.4")
+		bob.On(sip.INVITE, siptest.Respond(486))
+		alice.Invite(bobAlias).WantFinal(486)
+		b.wait()
+		require.Equal(b, 408, got[0].status)
+		require.ErrorIs(b, got[0].err, context.Canceled)
+		require.Zero(b, b.count("desk", "INVITE"))
+	})
+}

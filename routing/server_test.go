@@ -3,6 +3,7 @@ package routing_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -146,4 +147,58 @@ func TestNetworkWithoutDelay(t *testing.T) {
 			require.Zero(b, b.server.Stats().StrayResponses)
 		})
 	}
+}
+
+// Shutdown at any moment of any call ends in peace: no goroutine is left, or the bubble would not end, and nobody panics.
+func TestShutdownDuringCalls(t *testing.T) {
+	for after := range 40 {
+		synctest.Test(t, func(t *testing.T) {
+			b := &bench{T: t, net: siptest.NewNetwork(siptest.Options{})}
+			b.serve("proxy", "10.0.0.1", mixedRoute)
+			lenient := siptest.PhoneOptions{Lenient: true, Listen: []string{"UDP", "TCP"}}
+			alice, bob, desk := b.phone("alice", "10.0.0.2", lenient), b.phone("bob", "10.0.0.3", lenient), b.phone("desk", "10.0.0.4", lenient)
+			bob.On(sip.INVITE, siptest.After(7*time.Millisecond).Respond(180).After(11*time.Millisecond).Respond(200))
+			desk.On(sip.INVITE, siptest.After(3*time.Millisecond).Respond(180).After(9*time.Millisecond).Respond(486))
+			for _, user := range []string{"relay", "fork", "serial", "recurse", "tcp", "deadline", "slow", "dead", "refuse", "drop"} {
+				alice.Invite("sip:" + user + "@example.org")
+				alice.Request(sip.MESSAGE, "sip:"+user+"@example.org")
+			}
+			time.Sleep(time.Duration(after) * time.Millisecond)
+			require.NoError(t, b.server.Shutdown(t.Context()))
+			time.Sleep(time.Minute)
+		})
+	}
+}
+
+// A call over IPv6: brackets where they belong, and nowhere else.
+func TestIPv6Call(t *testing.T) {
+	runNetwork(t, siptest.Options{}, func(b *bench) {
+		b.serve("proxy", "2001:db8::1", func(_ context.Context, r *routing.Request) error {
+			if r.InDialog() {
+				return r.FollowRoute()
+			}
+			r.RecordRoute()
+			return r.Relay(routing.To("sip:bob@[2001:db8::3]"))
+		})
+		alice, bob := b.phone("alice", "2001:db8::2"), b.phone("bob", "2001:db8::3")
+		bob.On(sip.INVITE, siptest.Respond(200))
+		call := alice.Invite(bobAlias)
+		call.WantAnswer()
+		in := bob.WantRequest(sip.INVITE)
+		in.WantACK()
+		require.Contains(b, headers(in.Text(), sip.Via)[0], "SIP/2.0/UDP [2001:db8::1]:5060;")
+		require.Contains(b, headers(in.Text(), sip.Via)[1], ";received=2001:db8::2")
+		in.Dialog().Bye().WantStatus(200)
+		b.flow().With("Request-URI", "Route", "Record-Route").Require(b, `
+			0.000  alice  -> proxy   INVITE  sip:bob@example.org
+			0.005  proxy  -> bob     INVITE  sip:bob@[2001:db8::3]  Record-Route: <sip:[2001:db8::1]:5060;lr>
+			0.010  bob    -> proxy   200 (INVITE)  Record-Route: <sip:[2001:db8::1]:5060;lr>
+			0.015  proxy  -> alice   200 (INVITE)  Record-Route: <sip:[2001:db8::1]:5060;lr>
+			0.020  alice  -> proxy   ACK  sip:bob@[2001:db8::3]:5060  Route: <sip:[2001:db8::1]:5060;lr>
+			0.025  proxy  -> bob     ACK  sip:bob@[2001:db8::3]:5060
+			0.030  bob    -> proxy   BYE  sip:alice@[2001:db8::2]:5060  Route: <sip:[2001:db8::1]:5060;lr>
+			0.035  proxy  -> alice   BYE  sip:alice@[2001:db8::2]:5060
+			0.040  alice  -> proxy   200 (BYE)
+			0.045  proxy  -> bob     200 (BYE)`)
+	})
 }
