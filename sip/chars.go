@@ -170,22 +170,6 @@ func nextControl(b []byte, i int) int {
 	return len(b)
 }
 
-// nearColon returns the position of the first colon in b if it is one of the first 16 bytes and there are more, otherwise 0.
-func nearColon(b []byte) int {
-	if len(b) < 16 {
-		return 0
-	}
-	w := binary.LittleEndian.Uint64(b) ^ ':'*ones // a colon becomes 00
-	if found := (w - ones) &^ w & high; found != 0 {
-		return bits.TrailingZeros64(found) / 8
-	}
-	w = binary.LittleEndian.Uint64(b[8:]) ^ ':'*ones
-	if found := (w - ones) &^ w & high; found != 0 {
-		return 8 + bits.TrailingZeros64(found)/8
-	}
-	return 0
-}
-
 // parseUint reads all of s as a decimal number of at most max. Leading zeros are fine ("0068"), signs and spaces are not.
 func parseUint(s string, max uint64) (uint64, bool) {
 	if s == "" {

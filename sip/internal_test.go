@@ -39,6 +39,44 @@ func TestSingleFields(t *testing.T) {
 	}
 }
 
+// knownField, which is made for speed, knows what fieldOf knows: for every name, with each of its bytes replaced by every other.
+func TestKnownField(t *testing.T) {
+	names := []string{"X", "Z", "X-Foo", ""}
+	for f := other + 1; f < fieldCount; f++ {
+		names = append(names, fields[f].name, strings.ToLower(fields[f].name), strings.ToUpper(fields[f].name))
+		if c := fields[f].compact; c != 0 {
+			names = append(names, string(rune(c)))
+		}
+	}
+	known := 0
+	for _, name := range names {
+		for at := range len(name) {
+			for c := range 256 {
+				b := []byte(name + ": some value that is long enough\r\n")
+				b[at] = byte(c)
+				if c == ':' {
+					continue
+				}
+				f, n := knownField(b)
+				if f == other {
+					continue
+				}
+				known++
+				require.Equal(t, len(name), n)
+				require.Equal(t, fieldOf(string(b[:n])), f, "%q", b[:n])
+			}
+		}
+		if f, _ := knownField([]byte(name + ":\t0123456789abcdef")); len(name) < 16 {
+			require.Equal(t, fieldOf(name), f, name)
+		}
+	}
+	require.NotZero(t, known)
+	for i := range 16 {
+		f, _ := knownField([]byte("Content-Length: 0")[:i])
+		require.Equal(t, other, f)
+	}
+}
+
 // A message of a call, with its index, takes one block of this size beside its text.
 func TestMessageSize(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(line{}), uintptr(8))

@@ -171,10 +171,8 @@ func (s *scanner) scanLine(i int) (next int, folded, ok bool) {
 // between it and the colon.
 func (s *scanner) name(i int) (field, int) {
 	const most = 255
-	if n := nearColon(s.data[i:]); n > 0 {
-		if f := fieldOf(s.view[i : i+n]); f != other {
-			return f, n // nearly always; and a name that is known is a token
-		}
+	if f, n := knownField(s.data[i:]); f != other { // nearly always; and a name that is known is a token
+		return f, n
 	}
 	end := i
 	for end < len(s.view) && classes[s.view[end]]&isToken != 0 {
