@@ -135,9 +135,7 @@ func TestHostStreamWriteTimeout(t *testing.T) {
 	c := hostPhone(t, r.listen(transport.TCP, "127.0.0.1:0").Addr)
 	write(t, c, "one\n")
 	f := r.want("one\n")
-	if err := r.layer.Send(f, make([]byte, 32<<20)); err != nil {
-		require.ErrorIs(t, err, transport.ErrFlowGone, "the kernel was faster")
-	}
+	require.NoError(t, r.layer.Send(f, make([]byte, 32<<20)))
 	r.wantEnd(transport.ErrWriteTimeout)
 	require.EqualValues(t, 1, r.layer.Stats().Stream.Closed.WriteTimeout)
 }
