@@ -80,7 +80,8 @@ func TestSoak(t *testing.T) {
 		run(calls)
 		require.Equal(t, before, gaugesOf(server))
 		after := heapInUse()
-		require.Less(t, after, heap+(512<<10), "heap after a minute")
+		// Maps grow when chance puts more into them than ever before, up to a plateau; a leak of a few bytes per call is more.
+		require.Less(t, after, heap+(1<<20), "heap after a minute")
 		require.Less(t, after, start+heapSlack, "heap at the start")
 
 		require.EqualValues(t, calls, uac.ended.Load())
