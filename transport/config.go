@@ -77,8 +77,8 @@ type Config struct {
 	// are one source. Default 1,000.
 	MaxPerSource int
 
-	// FirstMessageTimeout is how long an accepted connection may take until its first message is complete. Default 20
-	// s.
+	// FirstMessageTimeout is how long an accepted connection may take until its first message is complete.
+	// Default 20 s.
 	FirstMessageTimeout time.Duration
 	// MessageTimeout is how long a message may take from its first byte to its last. Default 20 s.
 	MessageTimeout time.Duration

@@ -14,7 +14,8 @@ import (
 )
 
 // Layer is the transport layer of RFC 3261 section 18: it owns the sockets and connections, hands up what they receive,
-// and sends. Make one with [New]. Its methods may be called from any goroutine; those without a context do not block.
+// and sends. Make one with [New]. Its methods may be called from any goroutine; those without a context wait for no
+// peer.
 type Layer struct {
 	cfg   Config // with its defaults filled in
 	epoch time.Time
