@@ -205,7 +205,7 @@ func TestForkBomb(t *testing.T) {
 		a.send(message("MESSAGE", "sip:1@10.0.0.1", "10.0.0.66", 2))
 		time.Sleep(10 * time.Second)
 		after := b.server.Stats()
-		require.Less(b, after.RequestsForwarded-before.RequestsForwarded, int64(2*2*routing.DefaultMaxBreadth))
+		require.Less(b, after.RequestsForwarded-before.RequestsForwarded, uint64(2*2*routing.DefaultMaxBreadth))
 		require.Positive(b, after.BreadthExceeded-before.BreadthExceeded)
 		require.Positive(b, a.got(440))
 		b.call()

@@ -205,6 +205,6 @@ func TestLoopbackJunk(t *testing.T) {
 	}
 	l.back()
 	s := l.server.Stats()
-	require.Greater(t, s.InvalidDropped, int64(1000))
+	require.Greater(t, s.InvalidDropped, uint64(1000))
 	require.Zero(t, s.Panics)
 }

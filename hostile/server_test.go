@@ -248,6 +248,6 @@ func (b *bench) attacker(port uint16) *attacker {
 func (b *bench) accounted() {
 	b.Helper()
 	s := b.server.Stats()
-	received := int64(s.Transport.UDP.In + s.Transport.Stream.In)
+	received := s.Transport.UDP.In + s.Transport.Stream.In
 	require.Equal(b, received, s.RequestsReceived+s.ResponsesReceived+s.Keepalives+s.InvalidAnswered+s.InvalidDropped)
 }

@@ -135,7 +135,7 @@ func (b *branch) goOn() bool {
 	}
 	b.client = nil
 	rc.mu.Unlock()
-	return rc.server.start(func() {
+	return rc.server.background(func() {
 		if err := next.request.sendOn(&rc.ctx, b, &next.way); err != nil {
 			b.fail(sip.StatusServiceUnavailable, unreachable(err))
 		}

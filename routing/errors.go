@@ -13,7 +13,8 @@ import (
 // counted. Retransmissions of the request come to the handler again.
 var ErrDrop = errors.New("routing: request dropped by its handler")
 
-// ErrMethodNotAllowed, returned by a handler, is answered 405.
+// ErrMethodNotAllowed, returned by a handler, is answered 405. RFC 3261 8.2.1
+// wants a 405 to name the methods that are allowed: [Methods] does that.
 var ErrMethodNotAllowed error = Status(sip.StatusMethodNotAllowed)
 
 // Errors that a [Response] made here carries, and that Respond returns.

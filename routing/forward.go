@@ -65,7 +65,8 @@ func (g *group) wake() {
 //
 // The Response is the best outcome of these targets. When ctx ends first, the
 // branches are cancelled and the outcome is a 408 with ctx's error; a 2xx that
-// still comes is relayed all the same. An ACK is sent on without waiting.
+// still comes is relayed all the same. An ACK is sent on without waiting, and
+// its Response has no status, only the error if it could not be sent.
 func (r *Request) Forward(ctx context.Context, targets ...Target) Response {
 	defer r.pass()
 	if r.rc == nil {
@@ -83,16 +84,15 @@ func (r *Request) Forward(ctx context.Context, targets ...Target) Response {
 // Relay sends the request to all targets in parallel and returns without
 // waiting for responses; without targets it sends it on to where its Route and
 // Request-URI point. It is the last thing a handler does with a request: the
-// best response goes upstream when all branches have ended. It fails only if
-// the request could not be sent on at all, with an error that is the answer.
+// best response goes upstream when all branches have ended, failures to send
+// among them, and the error is nil. Only an ACK, or a request of a stateless
+// server, that could not be sent gives an error, which is the answer.
 func (r *Request) Relay(targets ...Target) error {
 	defer r.pass()
 	if r.rc == nil {
 		return r.relayWithoutTransaction(targets)
 	}
-	if out, ok := r.launch(r.ctx, &group{}, targets); !ok && !out.done {
-		return Status(out.Status)
-	}
+	r.launch(r.ctx, &group{}, targets)
 	r.rc.handOver()
 	return nil
 }
@@ -109,6 +109,10 @@ func (r *Request) launch(ctx context.Context, g *group, targets []Target) (Respo
 	}
 	if out, over := r.rc.nothingLeft(); over {
 		return out, false
+	}
+	if ctx.Err() != nil {
+		r.rc.refuse(sip.StatusRequestTimeout)
+		return Response{Status: sip.StatusRequestTimeout, Err: context.Cause(ctx)}, false
 	}
 	breadth, refusal := r.checkForward(len(targets))
 	if refusal != 0 {

@@ -7,9 +7,10 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// A Handler decides what happens to a request. It may block: no socket reader
-// waits for it. Its ctx ends on CANCEL, when the transaction ends, or on
-// shutdown.
+// A Handler decides what happens to a request. It may block: socket readers do
+// not wait for it (see the package documentation for how long they may be kept
+// by one that was always quick). Its ctx ends on CANCEL, when the transaction
+// ends, or on shutdown.
 //
 // Returning nil means: the best response so far goes upstream once every
 // branch has ended. An error that has a SIPStatus() int method is the answer;

@@ -82,10 +82,9 @@ func (s *Server) serveInline(r *Request, p *transport.Packet) {
 		if !ended { // runtime.Goexit in the handler ends this goroutine
 			g.leave(r)
 		}
-		g.mu.Lock()
-		g.request, g.packet = nil, nil
-		g.mu.Unlock()
-		s.readings.put(g)
+		if g.release(r) {
+			s.readings.put(g)
+		}
 	}()
 	began := time.Now()
 	s.serve(r)
@@ -131,7 +130,7 @@ func (s *Server) look() (active bool) {
 	for _, g := range all {
 		g.mu.Lock()
 		r := g.request
-		late := r != nil && g.packet != nil && g.runs == g.seen
+		late := r != nil && g.runs == g.seen
 		active = active || r != nil || g.runs != g.seen
 		g.seen = g.runs
 		g.mu.Unlock()
@@ -148,12 +147,24 @@ func (s *Server) look() (active bool) {
 func (g *reading) leave(r *Request) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.request != r || g.packet == nil {
+	if g.request != r {
 		return false
 	}
 	r.takeTurn()
 	g.packet.Detach()
-	g.packet = nil
+	g.request, g.packet = nil, nil
+	r.server.readings.put(g)
+	return true
+}
+
+// release ends r's use of g; false if it has left already.
+func (g *reading) release(r *Request) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.request != r {
+		return false
+	}
+	g.request, g.packet = nil, nil
 	return true
 }
 

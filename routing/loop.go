@@ -22,7 +22,7 @@ func (r *Request) newVia(in, out *place) string {
 	if r.server.Stateless && !r.own {
 		return string(r.appendStateless(b, in.number))
 	}
-	b = strconv.AppendUint(b, r.server.Rand(), 36)
+	b = strconv.AppendUint(b, r.server.rand(), 36)
 	b = append(b, '.')
 	b = strconv.AppendUint(b, r.loopHash(), 36)
 	return string(b)

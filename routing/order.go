@@ -18,9 +18,8 @@ type order struct {
 }
 
 const (
-	orderShards  = 64 // a power of two
-	maxHeldBack  = 64 // requests of one call that wait behind a handler
-	orderMapSize = 16
+	orderShards = 64 // a power of two
+	maxHeldBack = 64 // requests of one call that wait behind a handler
 )
 
 type orderShard struct {
@@ -42,7 +41,7 @@ type turn struct {
 func (o *order) init(seed maphash.Seed) {
 	o.seed = seed
 	for i := range o.shards {
-		o.shards[i].turns = make(map[turnKey]*turn, orderMapSize)
+		o.shards[i].turns = make(map[turnKey]*turn)
 	}
 }
 

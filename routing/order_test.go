@@ -299,7 +299,7 @@ func TestTrustIsLostAndRegained(t *testing.T) {
 		bob.On(sip.MESSAGE, siptest.Respond(200))
 		var want []string
 		n := 0
-		send := func(count int, sleep string) int64 {
+		send := func(count int, sleep string) uint64 {
 			for range count {
 				n++
 				alice.SendText(sleeping(inCall("MESSAGE", "c", n), sleep))

@@ -120,7 +120,7 @@ func (s *Server) request(tx *transaction.Server, m *sip.Message, p *transport.Pa
 		return
 	}
 	r.preprocess()
-	if n := s.counters.handlers.Add(1); n > int64(defaultInt(s.MaxHandlers, DefaultMaxHandlers)) {
+	if n := s.counters.handlers.Add(1); s.ctx.Err() != nil || n > int64(defaultInt(s.MaxHandlers, DefaultMaxHandlers)) {
 		s.overloaded(r)
 		return
 	}
@@ -211,23 +211,23 @@ func (s *Server) respondStateless(f transport.Flow, m *sip.Message, res *sip.Res
 	f = transaction.ResponseFlow(&via, f)
 	if err := s.layer.Send(f, sc.text); err != nil && f.Protocol.Reliable() {
 		b := bytes.Clone(sc.text)
-		s.start(func() { s.sendAnew(m, f, b) })
+		s.background(func() { s.sendAnew(&via, f, b) })
 	}
 }
 
 // sendAnew sends a response over a new connection when the one that the
 // request came on is gone (RFC 3261 18.2.2).
-func (s *Server) sendAnew(m *sip.Message, f transport.Flow, b []byte) (transport.Flow, error) {
+func (s *Server) sendAnew(via *sip.ViaParm, f transport.Flow, b []byte) {
 	ctx, cancel := context.WithTimeout(s.ctx, responseGrace)
 	defer cancel()
-	via := m.Via()
-	hop, err := responseHop(&via, f.Protocol)
-	if err != nil {
-		return f, err
+	hop, err := responseHop(via, f.Protocol)
+	if err == nil {
+		f, err = s.layer.Connect(ctx, hop, f.Local)
 	}
-	anew, err := s.layer.Connect(ctx, hop, f.Local)
-	if err != nil {
-		return f, err
+	if err == nil {
+		err = s.layer.Send(f, b)
 	}
-	return anew, s.layer.Send(anew, b)
+	if err != nil {
+		s.counters.branchErrors.Add(1)
+	}
 }

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/goser-project/goser/sip"
@@ -186,7 +187,7 @@ func (r *Request) returned(err error) {
 // answerFor turns a handler's error into the response for it, or nil for
 // ErrDrop; it counts, and logs what is no answer.
 func (s *Server) answerFor(m *sip.Message, err error) *sip.Response {
-	if isDrop(err) {
+	if errors.Is(err, ErrDrop) {
 		s.counters.dropped.Add(1)
 		return nil
 	}

@@ -2,12 +2,14 @@ package routing
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"sync"
 
 	"github.com/goser-project/goser/sip"
 	"github.com/goser-project/goser/transaction"
+	"github.com/goser-project/goser/transport"
 )
 
 // responseContext is the response context of RFC 3261 16.7: what is known of
@@ -19,6 +21,7 @@ type responseContext struct {
 	server *Server
 	tx     *transaction.Server
 	ctx    requestContext // the handler's
+	back   transport.Hop  // of a stream: where responses go if it is gone (18.2.2)
 	invite bool
 
 	mu         sync.Mutex
@@ -81,6 +84,10 @@ const (
 func newResponseContext(s *Server, tx *transaction.Server, m *sip.Message) *responseContext {
 	rc := &responseContext{server: s, tx: tx, request: m, invite: m.Method() == sip.INVITE}
 	rc.ctx.server = s
+	if p := tx.Flow().Protocol; p.Reliable() {
+		via := m.Via()
+		rc.back, _ = responseHop(&via, p) // none if the Via has no address
+	}
 	s.counters.contexts.Add(1)
 	tx.SetData(rc)
 	return rc
@@ -393,7 +400,7 @@ func (rc *responseContext) settle() {
 		out = action{do: doAnswer, message: request, answer: sip.NewResponse(sip.StatusRequestTerminated)}
 	case best.message != nil && best.status != sip.StatusServiceUnavailable:
 		out = action{do: doRelay, message: best.message, edit: rc.withChallenges(best)}
-	case best.status == sip.StatusRequestTimeout && !rc.invite:
+	case best.status == sip.StatusRequestTimeout && !rc.invite && rc.server.ctx.Err() == nil:
 		// RFC 4320 4.2: no 408 to a non-INVITE request, whose caller times out
 		// by himself. The transaction stays until then, to absorb what he repeats.
 		rc.finish()
@@ -407,11 +414,13 @@ func (rc *responseContext) settle() {
 
 // localAnswer is the final response for an outcome without a message.
 func (rc *responseContext) localAnswer(status int) *sip.Response {
-	switch status {
-	case 0:
+	switch {
+	case rc.server.ctx.Err() != nil:
+		return sip.NewResponse(sip.StatusServiceUnavailable) // we are shutting down
+	case status == 0:
 		rc.server.counters.unanswered.Add(1)
 		status = sip.StatusServerInternalError
-	case sip.StatusServiceUnavailable:
+	case status == sip.StatusServiceUnavailable:
 		// 16.7 step 6: a 503 concerns our next hop, not us: it becomes a 500.
 		status = sip.StatusServerInternalError
 	}
@@ -474,26 +483,35 @@ func (rc *responseContext) answer(request *sip.Message, res *sip.Response) {
 // transport directly (16.7 step 10). b is not kept.
 func (rc *responseContext) send(status int, b []byte) {
 	rc.server.counters.responsesSent.Add(1)
+	err := rc.respondOn(status, b)
+	if status >= 200 && errors.Is(err, transaction.ErrTransport) && rc.back.Addr.IsValid() {
+		b = bytes.Clone(b)
+		rc.server.background(func() { rc.reconnect(status, b) })
+	}
+}
+
+// respondOn gives a response to the transaction, or to the transport.
+func (rc *responseContext) respondOn(status int, b []byte) error {
 	err := rc.tx.Respond(status, b)
 	if err != nil && rc.invite && status/100 == 2 && !errors.Is(err, transaction.ErrTransport) {
 		if err = rc.server.layer.Send(rc.tx.Flow(), b); err != nil {
 			err = transaction.ErrTransport
 		}
 	}
-	if status >= 200 && errors.Is(err, transaction.ErrTransport) && rc.tx.Flow().Protocol.Reliable() {
-		b = bytes.Clone(b)
-		rc.server.start(func() { rc.reconnect(b) })
-	}
+	return err
 }
 
 // reconnect sends a final response over a new connection to where the Via
 // points, when the one that the request came on is gone (RFC 3261 18.2.2).
-func (rc *responseContext) reconnect(b []byte) {
-	m, err := sip.Parse(b)
+func (rc *responseContext) reconnect(status int, b []byte) {
+	ctx, cancel := context.WithTimeout(rc.server.ctx, responseGrace)
+	defer cancel()
+	f, err := rc.server.layer.Connect(ctx, rc.back, rc.tx.Flow().Local)
 	if err != nil {
 		return
 	}
-	if f, err := rc.server.sendAnew(m, rc.tx.Flow(), b); err == nil {
-		rc.tx.SetFlow(f)
+	rc.tx.SetFlow(f)
+	if err := rc.respondOn(status, b); err != nil {
+		rc.server.counters.branchErrors.Add(1)
 	}
 }

@@ -110,6 +110,8 @@ type Server struct {
 	Rand func() uint64
 
 	once      sync.Once
+	rand      func() uint64
+	resolver  Resolver
 	layer     *transport.Layer
 	table     *transaction.Table
 	identity  identity
@@ -135,11 +137,11 @@ type Server struct {
 func (s *Server) init() {
 	s.once.Do(func() {
 		s.seed = maphash.MakeSeed()
-		if s.Rand == nil {
-			s.Rand = rand.Uint64
+		if s.rand = s.Rand; s.rand == nil {
+			s.rand = rand.Uint64
 		}
-		if s.Resolver == nil {
-			s.Resolver = systemResolver{net.DefaultResolver}
+		if s.resolver = s.Resolver; s.resolver == nil {
+			s.resolver = systemResolver{net.DefaultResolver}
 		}
 		s.ctx, s.stop = context.WithCancel(context.Background())
 		var end context.CancelFunc
@@ -216,6 +218,9 @@ func (s *Server) ServeStream(ln net.Listener, advertise string) error {
 
 // addListeners renews the identity after open.
 func (s *Server) addListeners(open func() error) error {
+	if s.Handler == nil {
+		return errors.New("routing: Server.Handler is nil")
+	}
 	err := open()
 	s.renewIdentity()
 	return err
@@ -271,8 +276,10 @@ func (s *Server) Contact(f transport.Flow) sip.URI {
 	return u
 }
 
-// Shutdown stops the server: sockets are closed, the ctx of every handler
-// ends, transactions are forgotten. It returns nil when all goroutines of the
+// Shutdown stops the server: the ctx of every handler ends, so that those that
+// wait return and their callers are answered 503; then sockets are closed and
+// transactions forgotten. What was handed over with Relay is forgotten without
+// a word: Shutdown does not drain. It returns nil when all goroutines of the
 // server have ended, or ctx's error while some handlers still run.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.init()
@@ -280,19 +287,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
-	s.table.Shutdown()
-	err := s.layer.Shutdown(ctx)
 	done := make(chan struct{})
 	go func() {
 		s.work.Wait()
 		close(done)
 	}()
+	var err error
 	select {
 	case <-done:
-		return err
 	case <-ctx.Done():
-		return errors.Join(err, ctx.Err())
+		err = ctx.Err()
 	}
+	s.table.Shutdown()
+	return errors.Join(err, s.layer.Shutdown(ctx))
 }
 
 // start runs f in a goroutine that Shutdown waits for. It reports false after Shutdown.
@@ -310,6 +317,28 @@ func (s *Server) start(f func()) bool {
 	}()
 	return true
 }
+
+// background runs f like start, for work that nobody's handler pays for. It is
+// bounded: above maxBackground it reports false as well.
+func (s *Server) background(f func()) bool {
+	if s.counters.background.Add(1) > maxBackground {
+		s.counters.background.Add(-1)
+		s.counters.overloaded.Add(1)
+		return false
+	}
+	ok := s.start(func() {
+		defer s.counters.background.Add(-1)
+		f()
+	})
+	if !ok {
+		s.counters.background.Add(-1)
+	}
+	return ok
+}
+
+// maxBackground bounds the connections that are opened for responses, and the
+// branches that go on to another address, at a time.
+const maxBackground = 1000
 
 func (s *Server) logError(msg string, args ...any) {
 	if s.Logger != nil {

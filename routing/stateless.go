@@ -2,7 +2,6 @@ package routing
 
 import (
 	"bytes"
-	"context"
 	"hash/maphash"
 	"net/netip"
 	"strconv"
@@ -14,13 +13,10 @@ import (
 
 // forwardWithoutTransaction is Forward and Fork where there is nothing to wait for.
 func (r *Request) forwardWithoutTransaction(targets []Target) Response {
-	if r.Method() != sip.ACK && r.server.Stateless {
+	if r.Method() != sip.ACK {
 		return Response{Status: sip.StatusServerInternalError, Err: ErrStateless, done: true}
 	}
-	if err := r.relayWithoutTransaction(targets); err != nil {
-		return Response{Status: sip.StatusServiceUnavailable, Err: err}
-	}
-	return Response{Status: sip.StatusOK, done: true}
+	return Response{Err: r.relayWithoutTransaction(targets), done: true}
 }
 
 // relayWithoutTransaction sends the request on and forgets it: an ACK for a
@@ -141,15 +137,7 @@ func (s *Server) relayResponseStateless(m *sip.Message) {
 	s.counters.responsesSent.Add(1)
 	if err := s.layer.Send(flow, sc.text); err != nil && flow.Protocol.Reliable() {
 		text := bytes.Clone(sc.text)
-		s.start(func() {
-			ctx, cancel := context.WithTimeout(s.ctx, responseGrace)
-			defer cancel()
-			if hop, err := responseHop(&below, flow.Protocol); err == nil {
-				if f, err := s.layer.Connect(ctx, hop, flow.Local); err == nil {
-					s.layer.Send(f, text)
-				}
-			}
-		})
+		s.background(func() { s.sendAnew(&below, flow, text) })
 	}
 }
 

@@ -9,54 +9,48 @@ import (
 
 // counters are the server's own; they only grow, besides the gauges at the end.
 type counters struct {
-	requestsReceived, responsesReceived atomic.Int64
-	requestsForwarded, responsesSent    atomic.Int64
-	keepalives                          atomic.Int64
-	invalidAnswered, invalidDropped     atomic.Int64
-	refused, overloaded, dropped        atomic.Int64
-	strayResponses, strayACKs           atomic.Int64
-	loops, tooManyHops, breadthExceeded atomic.Int64
-	handlerErrors, panics, unanswered   atomic.Int64
-	badEdits, provisionalsDropped       atomic.Int64
-	branchTimeouts, branchErrors        atomic.Int64
-	movedToTCP, sentFragmented          atomic.Int64
-	lateHandlers                        atomic.Int64
-	handlers, contexts                  atomic.Int64 // gauges
+	requestsReceived, responsesReceived, requestsForwarded, responsesSent, keepalives,
+	invalidAnswered, invalidDropped, refused, overloaded, dropped, strayResponses, strayACKs,
+	loops, tooManyHops, breadthExceeded,
+	handlerErrors, panics, unanswered, lateHandlers, badEdits, provisionalsDropped,
+	branchTimeouts, branchErrors, movedToTCP, sentFragmented atomic.Uint64
+
+	handlers, contexts, background atomic.Int64 // gauges
 }
 
 // Stats is a snapshot of what a server has counted. Every message that was
 // received is in one of the counters of this or of the transport's or the
 // transactions' part.
 type Stats struct {
-	RequestsReceived  int64 // well-formed requests
-	ResponsesReceived int64 // well-formed responses
-	RequestsForwarded int64 // copies of requests sent, ACKs included, CANCELs not
-	ResponsesSent     int64 // responses sent upstream, made here or relayed, retransmissions not counted
-	Keepalives        int64 // datagrams that only keep a NAT binding open
+	RequestsReceived  uint64 // well-formed requests
+	ResponsesReceived uint64 // well-formed responses
+	RequestsForwarded uint64 // copies of requests sent, ACKs included, CANCELs not
+	ResponsesSent     uint64 // responses sent upstream, made here or relayed, retransmissions not counted
+	Keepalives        uint64 // datagrams that only keep a NAT binding open
 
-	InvalidAnswered int64 // malformed requests that were answered 400, 505, …
-	InvalidDropped  int64 // malformed messages that could not be answered
-	Refused         int64 // requests refused by validation (RFC 3261 16.3): 400, 416, 420
-	Overloaded      int64 // requests refused as too many handlers run
-	Dropped         int64 // requests ended by ErrDrop
-	StrayResponses  int64 // responses that belong to no transaction
-	StrayACKs       int64 // ACKs that were not passed on
+	InvalidAnswered uint64 // malformed requests that were answered 400, 505, …
+	InvalidDropped  uint64 // malformed messages that could not be answered
+	Refused         uint64 // requests refused by validation (RFC 3261 16.3): 400, 416, 420
+	Overloaded      uint64 // requests refused as too many handlers run
+	Dropped         uint64 // requests ended by ErrDrop
+	StrayResponses  uint64 // responses that belong to no transaction
+	StrayACKs       uint64 // ACKs that were not passed on
 
-	Loops           int64 // 482: loops detected
-	TooManyHops     int64 // 483: Max-Forwards used up
-	BreadthExceeded int64 // 440: more parallel branches than Max-Breadth allows
+	Loops           uint64 // 482: loops detected
+	TooManyHops     uint64 // 483: Max-Forwards used up
+	BreadthExceeded uint64 // 440: more parallel branches than Max-Breadth allows
 
-	HandlerErrors       int64 // handlers that returned an error that is no answer
-	Panics              int64 // handlers that panicked or ended their goroutine
-	Unanswered          int64 // handlers that returned nil with nothing sent
-	LateHandlers        int64 // handlers that kept a reader waiting, for some milliseconds, before it read on without them
-	BadEdits            int64 // responses and branches not sent as an edit was refused
-	ProvisionalsDropped int64 // provisional responses dropped as a Fork does not read them
+	HandlerErrors       uint64 // handlers that returned an error that is no answer
+	Panics              uint64 // handlers that panicked or ended their goroutine
+	Unanswered          uint64 // handlers that returned nil with nothing sent
+	LateHandlers        uint64 // handlers that kept a reader waiting, for some milliseconds, before it read on without them
+	BadEdits            uint64 // responses and branches not sent as an edit was refused
+	ProvisionalsDropped uint64 // provisional responses dropped as a Fork does not read them
 
-	BranchTimeouts int64 // branches that ended without a final response
-	BranchErrors   int64 // branches that ended by a transport error
-	MovedToTCP     int64 // requests too large for UDP sent over TCP
-	SentFragmented int64 // requests too large for UDP sent as they are, as TCP was refused
+	BranchTimeouts uint64 // branches that ended without a final response
+	BranchErrors   uint64 // branches that ended by a transport error
+	MovedToTCP     uint64 // requests too large for UDP sent over TCP
+	SentFragmented uint64 // requests too large for UDP sent as they are, as TCP was refused
 
 	Handlers int64 // handlers running or waiting for their turn, now
 	Contexts int64 // requests without a final outcome, now

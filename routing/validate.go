@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -61,5 +60,3 @@ func unsupported(m *sip.Message, header string, supported []string) error {
 	res.Set(sip.Unsupported, strings.Join(tags, ", "))
 	return Refuse(res)
 }
-
-func isDrop(err error) bool { return errors.Is(err, ErrDrop) }

@@ -108,7 +108,7 @@ func TestUnreadableMessagesAreDropped(t *testing.T) {
 		"a response of nobody": strings.Replace(text("OPTIONS", bobAlias), "OPTIONS sip:bob@example.org SIP/2.0", "SIP/2.0 200 OK", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			var invalid int64
+			var invalid uint64
 			runBench(t, relayTo(bobsURI), func(b *bench) {
 				b.phone("alice", "10.0.0.2").SendText(text)
 				b.pass(time.Second)

@@ -22,6 +22,9 @@ type way struct {
 	more    []transport.Hop // those after it
 }
 
+// maxHops bounds the addresses that are tried for one target.
+const maxHops = 16
+
 // findWay finds where a target's copy goes. It looks names up, and leaves the
 // reader for that.
 func (r *Request) findWay(ctx context.Context, t *Target, b *branch, breadth int, d draft) (w way, err error) {
@@ -41,13 +44,14 @@ func (r *Request) findWay(ctx context.Context, t *Target, b *branch, breadth int
 	r.detach()
 	ctx, stop := w.waiting(ctx)
 	defer stop()
-	hops, err := r.server.Resolver.Resolve(ctx, *next)
+	hops, err := r.server.resolver.Resolve(ctx, *next)
 	if err != nil {
 		return w, err
 	}
 	if len(hops) == 0 {
 		return w, fmt.Errorf("%s has no address", next.Host)
 	}
+	hops = hops[:min(len(hops), maxHops)]
 	w.hop, w.more = hops[0], hops[1:]
 	return w, nil
 }

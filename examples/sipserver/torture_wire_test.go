@@ -137,7 +137,7 @@ func TestTortureOverTCPInTwoPieces(t *testing.T) {
 		before = counted(b)
 		_, open = exchange(b, pieces...)
 		require.True(b, open)
-		n := int64(len(text) - 1)
+		n := uint64(len(text) - 1)
 		got := counted(b).minus(before)
 		require.Equal(b, n+1, got.messages)
 		require.Equal(b, n*one.invalid, got.invalid)
@@ -145,13 +145,13 @@ func TestTortureOverTCPInTwoPieces(t *testing.T) {
 }
 
 // kinds counts messages from streams: all, and those that are malformed.
-type kinds struct{ messages, invalid int64 }
+type kinds struct{ messages, invalid uint64 }
 
 func (k kinds) minus(o kinds) kinds { return kinds{k.messages - o.messages, k.invalid - o.invalid} }
 
 func counted(b *bench) kinds {
 	s := b.proxy.server.Stats()
-	return kinds{int64(s.Transport.Stream.In), s.InvalidAnswered + s.InvalidDropped}
+	return kinds{s.Transport.Stream.In, s.InvalidAnswered + s.InvalidDropped}
 }
 
 // exchange writes pieces on a new connection, each when the one before has been read, then asks for a sign of life: on that
