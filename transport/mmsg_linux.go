@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mmsg reads batches with recvmmsg(2), which under load saves about a tenth of the processor time that one datagram at
-// a time takes. The ReadBatch of golang.org/x/net does the same but makes a net.Addr for each datagram. Waiting in the
-// call itself, on a thread of its own, takes 1.4 times the time of waiting with the runtime's poller.
+// mmsg reads batches with recvmmsg(2). With 32 datagrams on the way an echo takes a seventh less processor time than with
+// one datagram at a time (BenchmarkEcho). The ReadBatch of golang.org/x/net does the same but makes a net.Addr for each
+// datagram. Waiting in the call itself, on a thread of its own, took 1.4 times the time of the runtime's poller.
 type mmsg struct {
 	socket *socket
 	raw    syscall.RawConn
