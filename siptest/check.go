@@ -68,11 +68,11 @@ func (p *Phone) checkTarget(in *Incoming) {
 
 // checkHopRequest compares an ACK (RFC 3261 section 17.1.1.3) or CANCEL (section 9.1) with its INVITE.
 func (p *Phone) checkHopRequest(invite, in *Incoming) {
-	if n := count(in.Message, sip.Via); n != 1 {
+	if n := count(in.Message, sip.Via); n != 1 && !sameValues(invite, in, sip.Via) { // the same: by a stateless proxy, section 16.11
 		p.violate(in.text, "%s has %d Vias instead of one (RFC 3261 sections 9.1, 17.1.1.3)", in.Method(), n)
 	}
-	if requestURI(in.text) != requestURI(invite.text) {
-		p.violate(in.text, "the Request-URI of %s is not that of the INVITE, %s (RFC 3261 sections 9.1, 17.1.1.3)", in.Method(), requestURI(invite.text))
+	if uri := requestURI(invite.text); requestURI(in.text) != uri {
+		p.violate(in.text, "the Request-URI of %s is not that of the INVITE, %s (RFC 3261 sections 9.1, 17.1.1.3)", in.Method(), uri)
 	}
 	for _, name := range [...]string{sip.From, sip.CallID} {
 		if got, want := in.Get(name), invite.Get(name); !sameField(got, want) {
@@ -82,7 +82,7 @@ func (p *Phone) checkHopRequest(invite, in *Incoming) {
 	if in.CSeq().Number != invite.CSeq().Number {
 		p.violate(in.text, "the CSeq of %s is not that of the INVITE (RFC 3261 sections 9.1, 17.1.1.3)", in.Method())
 	}
-	if !slices.Equal(slices.Collect(in.Values(sip.Route)), slices.Collect(invite.Values(sip.Route))) {
+	if !sameValues(invite, in, sip.Route) {
 		p.violate(in.text, "the Route of %s is not that of the INVITE (RFC 3261 sections 9.1, 17.1.1.3)", in.Method())
 	}
 	tag := invite.ToTag()
@@ -92,6 +92,10 @@ func (p *Phone) checkHopRequest(invite, in *Incoming) {
 	if in.ToTag() != tag {
 		p.violate(in.text, "the To tag of %s is %q instead of %q (RFC 3261 sections 9.1, 17.1.1.3)", in.Method(), in.ToTag(), tag)
 	}
+}
+
+func sameValues(a, b *Incoming, name string) bool {
+	return slices.Equal(slices.Collect(a.Values(name)), slices.Collect(b.Values(name)))
 }
 
 func count(m *sip.Message, name string) (n int) {

@@ -102,6 +102,24 @@ func TestViolationsOfHopRequests(t *testing.T) {
 	}
 }
 
+// RFC 3261 section 16.11: a stateless proxy forwards a CANCEL as any other request, so it comes with the Vias of all hops.
+func TestCancelThroughAStatelessProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPhones(t, siptest.Options{}, siptest.PhoneOptions{Lenient: true, NoRetransmit: true})
+		below := siptest.AddHeader(sip.Via, "SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKbelow")
+		call := p.alice.Invite("sip:bob@10.0.0.2", below)
+		p.bob.WantRequest(sip.INVITE).Respond(180)
+		p.alice.SendText(hopRequest(call.Text(), "CANCEL", "", "", ""))
+		time.Sleep(time.Second)
+		requireViolation(t, p.bob, "")
+		other := p.alice.Invite("sip:bob@10.0.0.2", below)
+		p.bob.WantRequest(sip.INVITE).Respond(180)
+		p.alice.SendText(hopRequest(other.Text(), "CANCEL", "", "below", "elsewhere"))
+		time.Sleep(time.Second)
+		requireViolation(t, p.bob, "CANCEL has 2 Vias")
+	})
+}
+
 func TestViolationsOfACKs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, call, in := established(t)

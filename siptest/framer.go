@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// framer finds the messages in one direction of a stream, for ladders only. It knows what RFC 3261 section 18.3
+// framer finds the messages in one direction of a stream, for ladders and phones. It knows what RFC 3261 section 18.3
 // says and nothing else: it does not judge, and goes silent where the bytes are not SIP, as those of TLS.
 type framer struct {
 	buf    []byte

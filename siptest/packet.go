@@ -150,7 +150,10 @@ func (c *packetConn) send(p []byte, to netip.AddrPort) error {
 	}
 	now := time.Now()
 	d := Datagram{Time: now.Sub(n.start), From: c.host, Source: source, Destination: to, Data: append([]byte(nil), p...)}
-	e := n.recorder.add(event{Event: Event{Time: d.Time, From: c.host.name, To: n.nameOf(to), Source: source, Destination: to, Data: d.Data}, host: c.host.index})
+	e := n.recorder.add(event{Event: Event{
+		Time: d.Time, From: c.host.name, To: n.nameOf(to),
+		Source: source, Destination: to, Data: d.Data,
+	}, host: c.host.index})
 	n.wire.at(now, c.host, func() { n.depart(d, e) })
 	return nil
 }

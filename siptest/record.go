@@ -26,7 +26,10 @@ const (
 
 // String returns the fate as a word.
 func (f Fate) String() string {
-	return [fates]string{"delivered", "twice", "late", "lost", "dropped", "too large", "severed", "no socket", "overflow", "cut"}[min(f, fates-1)]
+	names := [fates]string{
+		"delivered", "twice", "late", "lost", "dropped", "too large", "severed", "no socket", "overflow", "cut",
+	}
+	return names[min(f, fates-1)]
 }
 
 // arrow returns how a ladder draws the fate.

@@ -130,7 +130,8 @@ func (n *Network) connect(from *Host, local netip.AddrPort, to *Host, remote net
 		c.cond.L = &n.mu
 		return c
 	}
-	s := &Stream{net: n, client: end(from, local, remote), server: end(to, remote, local), rand: n.random(from.name, to.name, local.String(), remote.String())}
+	s := &Stream{net: n, client: end(from, local, remote), server: end(to, remote, local)}
+	s.rand = n.random(from.name, to.name, local.String(), remote.String())
 	s.client.peer, s.server.peer = s.server, s.client
 	s.client.stream, s.server.stream = s, s
 	n.streams = append(n.streams, s)

@@ -13,8 +13,8 @@
 // It finds its sockets by the text of addresses: those of the host are IP literals and ports, and the client is bound
 // to the socket's. Where it does not find one, it opens a socket of the operating system, on which a bubble hangs;
 // therefore requests go out with the local address set, an outbound proxy is a preloaded Route (a CANCEL follows that
-// and not a destination), and what would go to a host name is refused before sipgo looks that up. sipgo dials TCP of the operating system only, so its phones send
-// over UDP; Options.TCP lets others connect to them.
+// and not a destination), and what would go to a host name is refused before sipgo looks that up. sipgo dials TCP of
+// the operating system only, so its phones send over UDP; Options.TCP lets others connect to them.
 //
 // # Ownership
 //
