@@ -3,10 +3,10 @@
 //
 // # Model
 //
-// A [Registrar] reads a REGISTER into what it asks for, refuses it or gives the rules of section 10.3 to a [Store] as one function over
-// the bindings that are there. The store calls it and commits what it returns, so all contacts of a REGISTER are taken in one step or
-// none is, and every store gets the rules right. A store knows nothing of SIP: it keeps lists of [Binding] by key until they expire.
-// [MemoryStore] does that in memory; the suite in registrartest tells whether another does.
+// A [Registrar] reads a REGISTER into what it asks for, refuses it or gives the rules of section 10.3 to a [Store] as one
+// function over the bindings that are there. The store calls it and commits what it returns, so all contacts of a REGISTER are
+// taken in one step or none is, and every store gets the rules right. A store knows nothing of SIP: it keeps lists of [Binding]
+// by key until they expire. [MemoryStore] does that in memory; the suite in registrartest tells whether another does.
 //
 // [Registrar.Answer] returns the response to send, [Registrar.Lookup] the bindings to forward to. A binding has the flow on which its
 // REGISTER came: what is sent there reaches a contact behind a NAT, with the contact's URI, which means nothing to others, as the
@@ -32,7 +32,7 @@
 //
 // # What it does not do
 //
-// It does not authenticate, and does not ask whether a user may register an address of record: that comes before. It keeps +sip.instance
-// and reg-id without the rules of RFC 5626, and no GRUU (RFC 5627). It does not recognise retransmissions, which is the transaction
-// layer's business, and does not send: no keepalives, no redirection to another registrar.
+// It does not authenticate, and does not ask whether a user may register an address of record: that comes before. It keeps
+// +sip.instance and reg-id without the rules of RFC 5626, and no GRUU (RFC 5627). It does not recognise retransmissions, which is
+// the transaction layer's business, and does not send: no keepalives, no redirection to another registrar.
 package registrar

@@ -33,8 +33,8 @@ func (s brokenStore) Lookup(_ context.Context, _ string, dst []Binding) ([]Bindi
 	return dst, s.err
 }
 
-// RFC 3261 section 10.3 step 7: "If any one of them fails (for example, because the back-end database commit failed), the request MUST
-// fail with a 500 (Server Error) response".
+// RFC 3261 section 10.3 step 7: "If any one of them fails (for example, because the back-end database commit failed), the request
+// MUST fail with a 500 (Server Error) response".
 func TestStoreFails(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		failed := errors.New("disk on fire")

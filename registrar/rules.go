@@ -39,9 +39,9 @@ func (r *registration) contact(uri sip.URI) *contact {
 // fetches says whether the REGISTER only asks for the bindings (RFC 3261 section 10.2.3).
 func (r *registration) fetches() bool { return !r.all && len(r.contacts) == 0 }
 
-// apply is what RFC 3261 section 10.3 asks for in steps 6 and 7, of all contacts together: it returns the bindings that the address
-// of record has after the REGISTER, as they are to be tried, if it had old before; and what that changes, if watched. On error nothing
-// is to change. It reuses old and depends on nothing else but r.
+// apply is what RFC 3261 section 10.3 asks for in steps 6 and 7, of all contacts together: it returns the bindings that the
+// address of record has after the REGISTER, as they are to be tried, if it had old before; and what that changes, if watched. On
+// error nothing is to change. It reuses old and depends on nothing else but r.
 func (r *registration) apply(old []Binding, watched bool) (bindings []Binding, events []Event, err error) {
 	note := func(kind EventKind, b Binding) {
 		if watched {

@@ -22,8 +22,8 @@ func TestOnlyRegister(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.3: "Registrars MUST ignore the Record-Route header field if it is included in a REGISTER request. Registrars MUST
-// NOT include a Record-Route header field in any response to a REGISTER request."
+// RFC 3261 section 10.3: "Registrars MUST ignore the Record-Route header field if it is included in a REGISTER request.
+// Registrars MUST NOT include a Record-Route header field in any response to a REGISTER request."
 func TestIgnoresRecordRoute(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		a := p.register("Record-Route: <sip:p1.example.org;lr>", "Contact: <sip:bob@192.0.2.4>")
@@ -31,9 +31,9 @@ func TestIgnoresRecordRoute(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 8.2.2.3: "If a UAS does not understand an option-tag listed in a Require header field, it MUST respond by generating
-// a response with status code 420 (Bad Extension). The UAS MUST add an Unsupported header field, and list in it those options it does
-// not understand amongst those in the Require header field of the request."
+// RFC 3261 section 8.2.2.3: "If a UAS does not understand an option-tag listed in a Require header field, it MUST respond by
+// generating a response with status code 420 (Bad Extension). The UAS MUST add an Unsupported header field, and list in it those
+// options it does not understand amongst those in the Require header field of the request."
 func TestRequire(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.reg.Extensions = []string{"sec-agree"}
@@ -44,8 +44,8 @@ func TestRequire(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.3 step 5: "If the address-of-record is not valid for the domain in the Request-URI, the registrar MUST send a 404
-// (Not Found) response and skip the remaining steps."
+// RFC 3261 section 10.3 step 5: "If the address-of-record is not valid for the domain in the Request-URI, the registrar MUST send
+// a 404 (Not Found) response and skip the remaining steps."
 func TestDomains(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.reg.Domains = func(host string) bool { return strings.EqualFold(host, "example.org") }
@@ -74,8 +74,8 @@ func TestCanonicalAOR(t *testing.T) {
 	})
 }
 
-// RFC 4475 section 3.3.4 (unksm2): "A registrar would reject this request with a 400 Bad Request response, since the To: header field is
-// required to contain a SIP or SIPS URI as an AOR."
+// RFC 4475 section 3.3.4 (unksm2): "A registrar would reject this request with a 400 Bad Request response, since the To: header
+// field is required to contain a SIP or SIPS URI as an AOR."
 func TestAORMustBeSIP(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		for _, p.to = range []string{"isbn:2983792873", "<tel:+12125551212>", "<mailto:bob@example.org>"} {
@@ -84,9 +84,9 @@ func TestAORMustBeSIP(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.3 step 6: "If the request has additional Contact fields or an expiration time other than zero, the request is
-// invalid, and the server MUST return a 400 (Invalid Request) and skip the remaining steps." Section 10.2.2: "it MUST NOT be used unless
-// the Expires header field is present with a value of "0"."
+// RFC 3261 section 10.3 step 6: "If the request has additional Contact fields or an expiration time other than zero, the request
+// is invalid, and the server MUST return a 400 (Invalid Request) and skip the remaining steps." Section 10.2.2: "it MUST NOT be
+// used unless the Expires header field is present with a value of "0"."
 func TestStarIsAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.register("Contact: <sip:bob@192.0.2.4>")
@@ -109,9 +109,9 @@ func TestStarIsAlone(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.3 step 6: "If not, the registrar checks whether the Call-ID agrees with the value stored for each binding. If not,
-// it MUST remove the binding. If it does agree, it MUST remove the binding only if the CSeq in the request is higher than the value
-// stored for that binding. Otherwise, the update MUST be aborted and the request fails."
+// RFC 3261 section 10.3 step 6: "If not, the registrar checks whether the Call-ID agrees with the value stored for each binding.
+// If not, it MUST remove the binding. If it does agree, it MUST remove the binding only if the CSeq in the request is higher than
+// the value stored for that binding. Otherwise, the update MUST be aborted and the request fails."
 func TestStarKeepsOrder(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.cseq = 10
@@ -127,9 +127,9 @@ func TestStarKeepsOrder(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.3 step 7: "If the field value has an "expires" parameter, that value MUST be taken as the requested expiration. If
-// there is no such parameter, but the request has an Expires header field, that value MUST be taken as the requested expiration. If
-// there is neither, a locally-configured default value MUST be taken as the requested expiration."
+// RFC 3261 section 10.3 step 7: "If the field value has an "expires" parameter, that value MUST be taken as the requested
+// expiration. If there is no such parameter, but the request has an Expires header field, that value MUST be taken as the
+// requested expiration. If there is neither, a locally-configured default value MUST be taken as the requested expiration."
 func TestRequestedExpiration(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.reg.DefaultExpires = 1800 * time.Second
@@ -140,8 +140,8 @@ func TestRequestedExpiration(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.2: "Implementations MAY treat values larger than 2**32-1 (4294967295 seconds or 136 years) as equivalent to 2**32-1.
-// Malformed values SHOULD be treated as equivalent to 3600."
+// RFC 3261 section 10.2: "Implementations MAY treat values larger than 2**32-1 (4294967295 seconds or 136 years) as equivalent to
+// 2**32-1. Malformed values SHOULD be treated as equivalent to 3600."
 func TestMalformedExpires(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.reg.MaxExpires, p.reg.DefaultExpires = -1, 1800*time.Second
@@ -159,9 +159,10 @@ func TestMalformedExpires(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.3 step 7: "If and only if the requested expiration interval is greater than zero AND smaller than one hour AND
-// less than a registrar-configured minimum, the registrar MAY reject the registration with a response of 423 (Interval Too Brief). This
-// response MUST contain a Min-Expires header field that states the minimum expiration interval the registrar is willing to honor."
+// RFC 3261 section 10.3 step 7: "If and only if the requested expiration interval is greater than zero AND smaller than one hour
+// AND less than a registrar-configured minimum, the registrar MAY reject the registration with a response of 423 (Interval Too
+// Brief). This response MUST contain a Min-Expires header field that states the minimum expiration interval the registrar is
+// willing to honor."
 func TestIntervalTooBrief(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.register("Contact: <sip:b@192.0.2.4>;expires=60").lists("<sip:b@192.0.2.4>;expires=60")
@@ -242,8 +243,8 @@ func TestEqualityIsNotTransitive(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.3 step 7: "If the Call-ID value in the existing binding differs from the Call-ID value in the request, the binding
-// MUST be removed if the expiration time is zero and updated otherwise."
+// RFC 3261 section 10.3 step 7: "If the Call-ID value in the existing binding differs from the Call-ID value in the request, the
+// binding MUST be removed if the expiration time is zero and updated otherwise."
 func TestOtherCallID(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.cseq = 1000
@@ -282,9 +283,9 @@ func TestSameCallID(t *testing.T) {
 	}
 }
 
-// RFC 3261 section 10.3: "REGISTER requests MUST also be processed atomically, meaning that a particular REGISTER request is either
-// processed completely or not at all." Step 7: "The binding updates MUST be committed […] if and only if all binding updates and additions
-// succeed."
+// RFC 3261 section 10.3: "REGISTER requests MUST also be processed atomically, meaning that a particular REGISTER request is
+// either processed completely or not at all." Step 7: "The binding updates MUST be committed […] if and only if all binding
+// updates and additions succeed."
 func TestAllOrNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.cseq = 5
@@ -343,8 +344,8 @@ func TestRemoval(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 10.2.1: "The Contact header field values of the request typically consist of SIP or SIPS URIs […], but they MAY use any
-// URI scheme."
+// RFC 3261 section 10.2.1: "The Contact header field values of the request typically consist of SIP or SIPS URIs […], but they
+// MAY use any URI scheme."
 func TestAnyScheme(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.register("Contact: <tel:+12125551212>;q=0.3", "Contact: <mailto:bob@example.org>;q=0.2", "Contact: <urn:service:sos>;q=0.1").
@@ -369,7 +370,8 @@ func TestQ(t *testing.T) {
 	})
 }
 
-// RFC 3261 section 16.6: "Targets are processed from highest qvalue to lowest. Targets with equal qvalues may be processed in parallel."
+// RFC 3261 section 16.6: "Targets are processed from highest qvalue to lowest. Targets with equal qvalues may be processed in
+// parallel."
 func TestLookupOrder(t *testing.T) {
 	inBubble(t, func(t *testing.T, p *phone) {
 		p.register("Contact: <sip:a@192.0.2.4>;q=0.5, <sip:b@192.0.2.4>, <sip:c@192.0.2.4>;q=0.1")
@@ -428,8 +430,8 @@ func TestTorture(t *testing.T) {
 			p.has("<sip:user@example.com?Route=%3Csip:sip.example.com%3E>;expires=3600")
 		})
 	})
-	// 3.1.1.4 (escnull): "Implementations must take special care when unescaping the Address-of-Record (AOR) in this request so as to not
-	// prematurely shorten the username. This request registers two distinct contact URIs."
+	// 3.1.1.4 (escnull): "Implementations must take special care when unescaping the Address-of-Record (AOR) in this request so
+	// as to not prematurely shorten the username. This request registers two distinct contact URIs."
 	t.Run("escnull", func(t *testing.T) {
 		inBubble(t, func(t *testing.T, p *phone) {
 			p.to = "sip:null-%00-null@example.com"

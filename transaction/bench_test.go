@@ -154,8 +154,8 @@ func fastTable(user *idle) *Table {
 		Timers: Timers{T1: 200 * time.Microsecond, T2: time.Millisecond, T4: time.Millisecond, Trying: time.Second, Slack: time.Millisecond}})
 }
 
-// The transaction layer's part of a relayed call: four transactions with their eleven messages, and their timers. Parsing and building the messages is not
-// in it.
+// The transaction layer's part of a relayed call: four transactions with their eleven messages, and their timers. Parsing and
+// building the messages is not in it.
 func BenchmarkRelayedCall(b *testing.B) {
 	for _, f := range []transport.Flow{udp, tcp} {
 		b.Run(f.Protocol.String(), func(b *testing.B) {

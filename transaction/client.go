@@ -8,8 +8,8 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// Client is a client transaction (RFC 3261 section 17.1): a request that is sent, and the responses to it. All methods may be called from any
-// goroutine.
+// Client is a client transaction (RFC 3261 section 17.1): a request that is sent, and the responses to it. All methods may be
+// called from any goroutine.
 type Client struct {
 	timer
 	shard   *shard
@@ -46,8 +46,8 @@ const maxNotices = 64
 // Flow returns where the request was sent.
 func (c *Client) Flow() transport.Flow { return c.flow }
 
-// SetTimeout replaces what is left of Timer B or F: without a final response, for an INVITE without any response, until d from now, the
-// transaction fails with [ErrTimeout]. So failover to another next hop need not wait for 64*T1.
+// SetTimeout replaces what is left of Timer B or F: without a final response, for an INVITE without any response, until d from
+// now, the transaction fails with [ErrTimeout]. So failover to another next hop need not wait for 64*T1.
 func (c *Client) SetTimeout(d time.Duration) {
 	sh := c.shard
 	now := sh.table.now()
@@ -61,9 +61,10 @@ func (c *Client) SetTimeout(d time.Duration) {
 	c.schedule(now)
 }
 
-// Cancel cancels an INVITE (RFC 3261 section 9.1): the CANCEL is sent now if there was a provisional response, else when there is one, and not if a
-// final one comes before. reason is the value of its Reason header field (RFC 3326), or "". The INVITE's final response still comes; if it does
-// not within 64*T1 the transaction fails with [ErrTimeout]. A second call, and a call for another method, do nothing.
+// Cancel cancels an INVITE (RFC 3261 section 9.1): the CANCEL is sent now if there was a provisional response, else when there is
+// one, and not if a final one comes before. reason is the value of its Reason header field (RFC 3326), or "". The INVITE's final
+// response still comes; if it does not within 64*T1 the transaction fails with [ErrTimeout]. A second call, and a call for
+// another method, do nothing.
 func (c *Client) Cancel(reason string) {
 	sh := c.shard
 	now := sh.table.now()
@@ -142,7 +143,8 @@ func (c *Client) step(e event, now instant, m *sip.Message) notice {
 	return n
 }
 
-// makeACK builds the ACK for a final response other than 2xx (RFC 3261 section 17.1.1.3) from what was sent; nil if that was no INVITE.
+// makeACK builds the ACK for a final response other than 2xx (RFC 3261 section 17.1.1.3) from what was sent; nil if that was no
+// INVITE.
 func (c *Client) makeACK(final *sip.Message) []byte {
 	invite, err := parseSent(c.sent)
 	if err != nil {

@@ -2,8 +2,8 @@ package transaction
 
 import "time"
 
-// clientInvite is the INVITE client transaction: RFC 3261 figure 5 as replaced by RFC 6026 figure 3, with the cancelling of section 9.1 and
-// Timer C of section 16.6.
+// clientInvite is the INVITE client transaction: RFC 3261 figure 5 as replaced by RFC 6026 figure 3, with the cancelling of
+// section 9.1 and Timer C of section 16.6.
 type clientInvite machine
 
 // start enters Calling. The request has to be sent.

@@ -19,11 +19,11 @@ var (
 // kept is what a client transaction keeps.
 func kept(c *Client) []byte { return locked(c.shard, func() []byte { return c.sent }) }
 
-// "For unreliable transports (such as UDP), the client transaction retransmits requests at an interval that starts at T1 seconds and doubles
-// after every retransmission." (RFC 3261 section 17.1.1.1)
-// "The value of 64*T1 is equal to the amount of time required to send seven requests in the case of an unreliable transport." (17.1.1.2)
-// "If the client transaction is still in the "Calling" state when timer B fires, the client transaction SHOULD inform the TU that a
-// timeout has occurred. The client transaction MUST NOT generate an ACK." (17.1.1.2)
+// "For unreliable transports (such as UDP), the client transaction retransmits requests at an interval that starts at T1 seconds
+// and doubles after every retransmission." (RFC 3261 section 17.1.1.1) "The value of 64*T1 is equal to the amount of time
+// required to send seven requests in the case of an unreliable transport." (17.1.1.2) "If the client transaction is still in the
+// "Calling" state when timer B fires, the client transaction SHOULD inform the TU that a timeout has occurred. The client
+// transaction MUST NOT generate an ACK." (17.1.1.2)
 func TestInviteRetransmission(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, err := w.send(udp, invite, &caller{w: w})
@@ -51,8 +51,8 @@ func TestInviteRetransmission(t *testing.T) {
 	})
 }
 
-// "If a reliable transport is being used, the client transaction SHOULD NOT start timer A […]. For any transport, the client transaction
-// MUST start timer B with a value of 64*T1 seconds" (17.1.1.2)
+// "If a reliable transport is being used, the client transaction SHOULD NOT start timer A […]. For any transport, the client
+// transaction MUST start timer B with a value of 64*T1 seconds" (17.1.1.2)
 func TestInviteReliable(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.send(tcp, invite, &caller{w: w})
@@ -89,13 +89,12 @@ func TestInviteProvisional(t *testing.T) {
 	})
 }
 
-// "When in either the "Calling" or "Proceeding" states, reception of a response with status code from 300-699 MUST cause the client
-// transaction to transition to "Completed". The client transaction MUST pass the received response up to the TU, and the client
-// transaction MUST generate an ACK request" (17.1.1.2)
-// "Any retransmissions of the final response that are received while in the "Completed" state MUST cause the ACK to be re-passed to the
-// transport layer for retransmission, but the newly received response MUST NOT be passed up to the TU." (the same)
-// "The client transaction SHOULD start timer D when it enters the "Completed" state, with a value of at least 32 seconds for
-// unreliable transports" (the same)
+// "When in either the "Calling" or "Proceeding" states, reception of a response with status code from 300-699 MUST cause the
+// client transaction to transition to "Completed". The client transaction MUST pass the received response up to the TU, and the
+// client transaction MUST generate an ACK request" (17.1.1.2) "Any retransmissions of the final response that are received while
+// in the "Completed" state MUST cause the ACK to be re-passed to the transport layer for retransmission, but the newly received
+// response MUST NOT be passed up to the TU." (the same) "The client transaction SHOULD start timer D when it enters the
+// "Completed" state, with a value of at least 32 seconds for unreliable transports" (the same)
 func TestInviteRefused(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, _ := w.send(udp, invite, &caller{w: w})
@@ -120,8 +119,8 @@ func TestInviteRefused(t *testing.T) {
 	})
 }
 
-// "and a value of zero seconds for reliable transports" (17.1.1.2, of Timer D); "MUST generate an ACK request, even if the transport is
-// reliable" (the same)
+// "and a value of zero seconds for reliable transports" (17.1.1.2, of Timer D); "MUST generate an ACK request, even if the
+// transport is reliable" (the same)
 func TestInviteRefusedReliable(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.send(tcp, invite, &caller{w: w})
@@ -130,11 +129,11 @@ func TestInviteRefusedReliable(t *testing.T) {
 	})
 }
 
-// "The ACK request constructed by the client transaction MUST contain values for the Call-ID, From, and Request-URI that are equal to the
-// values of those header fields in the request passed to the transport by the client transaction […]. The To header field in the ACK
-// MUST equal the To header field in the response being acknowledged […]. The ACK MUST contain a single Via header field, and this MUST
-// be equal to the top Via header field of the original request. […] If the INVITE request whose response is being acknowledged had
-// Route header fields, those header fields MUST appear in the ACK." (17.1.1.3)
+// "The ACK request constructed by the client transaction MUST contain values for the Call-ID, From, and Request-URI that are
+// equal to the values of those header fields in the request passed to the transport by the client transaction […]. The To header
+// field in the ACK MUST equal the To header field in the response being acknowledged […]. The ACK MUST contain a single Via
+// header field, and this MUST be equal to the top Via header field of the original request. […] If the INVITE request whose
+// response is being acknowledged had Route header fields, those header fields MUST appear in the ACK." (17.1.1.3)
 func TestACK(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		x := invite
@@ -156,8 +155,8 @@ func TestACK(t *testing.T) {
 	})
 }
 
-// "Any 2xx responses that match this client transaction and that are received while in the "Accepted" state MUST be passed up to the TU.
-// The client transaction MUST NOT generate an ACK to the 2xx response." (RFC 6026 section 8.4)
+// "Any 2xx responses that match this client transaction and that are received while in the "Accepted" state MUST be passed up to
+// the TU. The client transaction MUST NOT generate an ACK to the 2xx response." (RFC 6026 section 8.4)
 func TestInviteAccepted(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, _ := w.send(udp, invite, &caller{w: w})
@@ -180,8 +179,8 @@ func TestInviteAccepted(t *testing.T) {
 	})
 }
 
-// "any 2xx response to an INVITE request" is forwarded even "after a final response has been sent on the server transaction" (16.7 step 5), so
-// the user has to hear of it.
+// "any 2xx response to an INVITE request" is forwarded even "after a final response has been sent on the server transaction"
+// (16.7 step 5), so the user has to hear of it.
 func TestAcceptedAfterRefused(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.send(udp, invite, &caller{w: w})
@@ -191,9 +190,9 @@ func TestAcceptedAfterRefused(t *testing.T) {
 	})
 }
 
-// "If an unreliable transport is in use, the client transaction MUST set timer E to fire in T1 seconds. […] For the default values of T1 and
-// T2, this results in intervals of 500 ms, 1 s, 2 s, 4 s, 4 s, 4 s, etc." and "If Timer F fires while the client transaction is still in the
-// "Trying" state, the client transaction SHOULD inform the TU about the timeout" (17.1.2.2)
+// "If an unreliable transport is in use, the client transaction MUST set timer E to fire in T1 seconds. […] For the default
+// values of T1 and T2, this results in intervals of 500 ms, 1 s, 2 s, 4 s, 4 s, 4 s, etc." and "If Timer F fires while the client
+// transaction is still in the "Trying" state, the client transaction SHOULD inform the TU about the timeout" (17.1.2.2)
 func TestNonInviteRetransmission(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.send(udp, options, &caller{w: w})
@@ -215,8 +214,8 @@ func TestNonInviteRetransmission(t *testing.T) {
 	})
 }
 
-// "If Timer E fires while in the "Proceeding" state, the request MUST be passed to the transport layer for retransmission, and Timer E MUST
-// be reset with a value of T2 seconds." (17.1.2.2)
+// "If Timer E fires while in the "Proceeding" state, the request MUST be passed to the transport layer for retransmission, and
+// Timer E MUST be reset with a value of T2 seconds." (17.1.2.2)
 func TestNonInviteProceeding(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.send(udp, options, &caller{w: w})
@@ -235,9 +234,9 @@ func TestNonInviteProceeding(t *testing.T) {
 	})
 }
 
-// "Once the client transaction enters the "Completed" state, it MUST set Timer K to fire in T4 seconds for unreliable transports, and zero
-// seconds for reliable transports. The "Completed" state exists to buffer any additional response retransmissions that may be received"
-// (17.1.2.2)
+// "Once the client transaction enters the "Completed" state, it MUST set Timer K to fire in T4 seconds for unreliable transports,
+// and zero seconds for reliable transports. The "Completed" state exists to buffer any additional response retransmissions that
+// may be received" (17.1.2.2)
 func TestNonInviteCompleted(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, _ := w.send(udp, options, &caller{w: w})
@@ -281,8 +280,8 @@ func TestResponseMatching(t *testing.T) {
 	})
 }
 
-// "If no provisional response has been received, the CANCEL request MUST NOT be sent; rather, the client MUST wait for the arrival of a
-// provisional response before sending the request." (9.1)
+// "If no provisional response has been received, the CANCEL request MUST NOT be sent; rather, the client MUST wait for the
+// arrival of a provisional response before sending the request." (9.1)
 func TestCancelWaits(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, _ := w.send(udp, invite, &caller{w: w})
@@ -306,8 +305,8 @@ func TestCancelWaits(t *testing.T) {
 	})
 }
 
-// "If the original request has generated a final response, the CANCEL SHOULD NOT be sent" (9.1); "A CANCEL request SHOULD NOT be sent to cancel
-// a request other than INVITE" (the same).
+// "If the original request has generated a final response, the CANCEL SHOULD NOT be sent" (9.1); "A CANCEL request SHOULD NOT be
+// sent to cancel a request other than INVITE" (the same).
 func TestCancelTooLate(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, _ := w.send(udp, invite, &caller{w: w})
@@ -322,9 +321,9 @@ func TestCancelTooLate(t *testing.T) {
 	})
 }
 
-// "the client […] creates a client transaction for the CANCEL" and "If there is no final response for the original request in 64*T1 seconds
-// […], the client SHOULD then consider the original transaction cancelled and SHOULD destroy the client transaction handling the original
-// request." (9.1)
+// "the client […] creates a client transaction for the CANCEL" and "If there is no final response for the original request in
+// 64*T1 seconds […], the client SHOULD then consider the original transaction cancelled and SHOULD destroy the client transaction
+// handling the original request." (9.1)
 func TestCancelUnanswered(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, _ := w.send(udp, invite, &caller{w: w})
@@ -354,10 +353,10 @@ func TestCancelUnanswered(t *testing.T) {
 	})
 }
 
-// "The Request-URI, Call-ID, To, the numeric part of CSeq, and From header fields in the CANCEL request MUST be identical to those in the
-// request being cancelled, including tags. A CANCEL constructed by a client MUST have only a single Via header field value matching
-// the top Via value in the request being cancelled. […] If the request being cancelled contains a Route header field, the CANCEL
-// request MUST include that Route header field's values." (9.1)
+// "The Request-URI, Call-ID, To, the numeric part of CSeq, and From header fields in the CANCEL request MUST be identical to
+// those in the request being cancelled, including tags. A CANCEL constructed by a client MUST have only a single Via header field
+// value matching the top Via value in the request being cancelled. […] If the request being cancelled contains a Route header
+// field, the CANCEL request MUST include that Route header field's values." (9.1)
 func TestCancelRequest(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		x := invite
@@ -404,9 +403,10 @@ func TestManyFields(t *testing.T) {
 	})
 }
 
-// "Timer C MUST be set for each client transaction when an INVITE request is proxied" (16.6 step 11) and "for any provisional response with
-// status codes 101 to 199 inclusive (i.e., anything but 100), the proxy MUST reset timer C" (16.7 step 2).
-// "If timer C should fire, the proxy MUST either reset the timer with any value it chooses, or terminate the client transaction." (16.8)
+// "Timer C MUST be set for each client transaction when an INVITE request is proxied" (16.6 step 11) and "for any provisional
+// response with status codes 101 to 199 inclusive (i.e., anything but 100), the proxy MUST reset timer C" (16.7 step 2). "If
+// timer C should fire, the proxy MUST either reset the timer with any value it chooses, or terminate the client transaction."
+// (16.8)
 func TestTimerC(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.send(udp, invite, &caller{w: w, timerC: func(c *Client) {
@@ -439,7 +439,8 @@ func TestTimerC(t *testing.T) {
 	})
 }
 
-// A request that gets no answer is given up earlier if the user wants that, so that it can try the next server (RFC 3263 section 4.3).
+// A request that gets no answer is given up earlier if the user wants that, so that it can try the next server (RFC 3263 section
+// 4.3).
 func TestSetTimeout(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		c, _ := w.send(udp, invite, &caller{w: w})
@@ -461,8 +462,8 @@ func TestSetTimeout(t *testing.T) {
 	})
 }
 
-// "The client transaction SHOULD inform the TU that a transport failure has occurred, and the client transaction SHOULD transition directly to
-// the "Terminated" state." (17.1.4)
+// "The client transaction SHOULD inform the TU that a transport failure has occurred, and the client transaction SHOULD
+// transition directly to the "Terminated" state." (17.1.4)
 func TestClientTransportError(t *testing.T) {
 	broken := func(transport.Flow, []byte) error { return errCable }
 	for name, c := range map[string]struct {

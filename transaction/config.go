@@ -13,9 +13,9 @@ type Sender interface {
 	Send(f transport.Flow, b []byte) error
 }
 
-// User is the transaction user of server transactions (RFC 3261 section 17). Its methods are called with no lock held, on the goroutine
-// that delivered the message or on a timer's. But for Request they must not block; they may call everything in this package but
-// [Table.Shutdown].
+// User is the transaction user of server transactions (RFC 3261 section 17). Its methods are called with no lock held, on the
+// goroutine that delivered the message or on a timer's. But for Request they must not block; they may call everything in this
+// package but [Table.Shutdown].
 //
 // Cancel and Ended of one transaction come in that order and one at a time. They are held back until Request has returned or
 // has called [Server.SetData], whichever is first: by then the user knows the transaction. They are never called from within a
@@ -24,8 +24,8 @@ type User interface {
 	// Request gets a new request, with the transaction that answers it. tx is nil for an ACK that does not belong to a transaction:
 	// one for a 2xx, or a stray one. It may block only where [transport.Config].Receive may.
 	Request(tx *Server, m *sip.Message, p *transport.Packet)
-	// Cancel says that the request of tx, an INVITE without final response, is cancelled by m (RFC 3261 section 9.2), which the table has
-	// answered with 200. It comes once. The user is to answer the INVITE soon, with 487 if nothing better comes.
+	// Cancel says that the request of tx, an INVITE without final response, is cancelled by m (RFC 3261 section 9.2), which the
+	// table has answered with 200. It comes once. The user is to answer the INVITE soon, with 487 if nothing better comes.
 	Cancel(tx *Server, m *sip.Message)
 	// Response gets a response that matches no client transaction. A proxy must not forward it (RFC 6026 section 8.9).
 	Response(m *sip.Message, f transport.Flow)
@@ -35,10 +35,10 @@ type User interface {
 	Ended(tx *Server, err error)
 }
 
-// ClientUser is told what happens to one client transaction, in order and one at a time. Its methods are called with no lock held, on the
-// goroutine that delivered the message or on a timer's, and must not block; they may call everything in this package but
-// [Table.Shutdown]. They may be called before [Table.NewClient] has returned, but never from within it or another method of Server
-// or Client, so those may be called with the user's own locks held.
+// ClientUser is told what happens to one client transaction, in order and one at a time. Its methods are called with no lock
+// held, on the goroutine that delivered the message or on a timer's, and must not block; they may call everything in this package
+// but [Table.Shutdown]. They may be called before [Table.NewClient] has returned, but never from within it or another method of
+// Server or Client, so those may be called with the user's own locks held.
 type ClientUser interface {
 	// Response gets each response that the machine passes up: all provisional ones, the first final one, and every 2xx to an INVITE,
 	// retransmitted ones too (RFC 6026), even after another final response. f is where it came from.
@@ -69,8 +69,8 @@ type Config struct {
 	// RetryAfter is what the 503 says (RFC 3261 section 21.5.4), in whole seconds. Default 10 s.
 	RetryAfter time.Duration
 
-	// ToTag returns the To tag of the responses that the table makes: 200 and 481 to CANCEL, 503. It should return the same for an
-	// INVITE and its CANCEL, and the user should use it for its own responses to the INVITE (RFC 3261 section 9.2). Default: a keyed hash
-	// of what matches a request to its transaction; [Table.ToTag] returns it.
+	// ToTag returns the To tag of the responses that the table makes: 200 and 481 to CANCEL, 503. It should return the same for
+	// an INVITE and its CANCEL, and the user should use it for its own responses to the INVITE (RFC 3261 section 9.2). Default: a
+	// keyed hash of what matches a request to its transaction; [Table.ToTag] returns it.
 	ToTag func(m *sip.Message) string
 }

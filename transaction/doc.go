@@ -1,29 +1,31 @@
 // Package transaction is the transaction layer of SIP: RFC 3261 section 17 with the corrections of RFC 6026 and RFC 4320.
 //
-// A [Table] takes all messages that were received ([Table.Receive]) and matches them to transactions. It absorbs retransmissions, repeats
-// requests and responses as their state machines want it, acknowledges final responses other than 2xx, answers CANCEL, and sends
-// 100 (Trying) where nobody else does. What remains goes to the transaction user: new requests with a [Server] to answer them, and
-// ACKs without transaction, to the [User]; the responses to a request that was sent by [Table.NewClient] to its [ClientUser].
+// A [Table] takes all messages that were received ([Table.Receive]) and matches them to transactions. It absorbs retransmissions,
+// repeats requests and responses as their state machines want it, acknowledges final responses other than 2xx, answers CANCEL,
+// and sends 100 (Trying) where nobody else does. What remains goes to the transaction user: new requests with a [Server] to
+// answer them, and ACKs without transaction, to the [User]; the responses to a request that was sent by [Table.NewClient] to its
+// [ClientUser].
 //
 // # Model
 //
-// The four state machines are pure values: step(event, now) returns what is to be done. The table is divided into shards by Call-ID; a shard has
-// one lock, its transactions by key, and one wheel with all their timers, which runs on one [time.Timer]. An event is handled under the
-// lock: match, step, set the timer; then the lock is given up, and what the step said is done. A table that has no transactions
-// does nothing, and a transaction has no goroutine.
+// The four state machines are pure values: step(event, now) returns what is to be done. The table is divided into shards by
+// Call-ID; a shard has one lock, its transactions by key, and one wheel with all their timers, which runs on one [time.Timer]. An
+// event is handled under the lock: match, step, set the timer; then the lock is given up, and what the step said is done. A table
+// that has no transactions does nothing, and a transaction has no goroutine.
 //
-// What a user is told of one transaction is told in order and one at a time: a goroutine that finds another one at it leaves it the rest to
-// do. Requests and responses are sent by the goroutine that handles the event.
+// What a user is told of one transaction is told in order and one at a time: a goroutine that finds another one at it leaves it
+// the rest to do. Requests and responses are sent by the goroutine that handles the event.
 //
 // # Who owns what
 //
-// The bytes given to [Table.NewClient] and [Server.Respond] belong to the transaction, which keeps them only as long as they may be needed: a client
-// transaction its request until there is a final response, for ACK and CANCEL are made of it, then at most the ACK; a server transaction
-// its last response, and nothing once an INVITE has got a 2xx. Messages are not kept, but for a request that may still have to be
-// answered with 100, and while they wait for a user that is busy. What is sent is lent to the [Sender].
+// The bytes given to [Table.NewClient] and [Server.Respond] stay the caller's. A transaction copies what it may have to send
+// again, and keeps that only so long: a client transaction its request until there is a final response, for ACK and CANCEL are
+// made of it, then at most the ACK; a server transaction its last response, and nothing once an INVITE has got a 2xx. Messages
+// are not kept, but for a request that may still have to be answered with 100, and while they wait for a user that is busy. What
+// is sent is lent to the [Sender].
 //
-// The table starts no goroutines but those of its timers, and [Table.Shutdown] ends them. The user's methods run on them or on the goroutine that
-// called Receive, without a lock held.
+// The table starts no goroutines but those of its timers, and [Table.Shutdown] ends them. The user's methods run on them or on
+// the goroutine that called Receive, without a lock held.
 //
 // # Matching
 //
@@ -42,13 +44,14 @@
 //
 // # What it costs
 //
-// A retransmission is absorbed without allocating, and a new transaction is one allocation. On UDP a transaction that waits for its end
-// needs about 400 bytes (INVITE server), 620 (another server, with a response of 270 bytes that it may send again) or 300 (client); all four of a
-// relayed call 1.7 KB (go test -run 'Memory|Allocations' -v). Timers cost the same among 10,000 and among 200,000 (go test -bench 'Wheel|Among').
+// A retransmission is absorbed without allocating. A new transaction is one allocation, and one more for what it may have to send
+// again. On UDP a transaction that waits for its end needs about 400 bytes (INVITE server), 620 (another server, with a response
+// of 270 bytes that it may send again) or 300 (client); all four of a relayed call 1.6 KB (go test -run 'Memory|Allocations' -v).
+// Timers cost the same among 10,000 and among 200,000 (go test -bench 'Wheel|Among').
 //
 // # What it does not do
 //
-// It resolves no names, chooses no flow and dials nothing: what cannot be sent is reported to the user, who may try elsewhere. It does not
-// retransmit 2xx responses to INVITE, nor acknowledge them (sections 13.2.2.4 and 13.3.1.4). It does not check what is in a message but for
-// what matching needs.
+// It resolves no names, chooses no flow and dials nothing: what cannot be sent is reported to the user, who may try elsewhere. It
+// does not retransmit 2xx responses to INVITE, nor acknowledge them (sections 13.2.2.4 and 13.3.1.4). It does not check what is
+// in a message but for what matching needs.
 package transaction

@@ -123,9 +123,9 @@ func appendIdentity(b []byte, m *sip.Message, via *sip.ViaParm) []byte {
 // appendPart appends s so that it cannot be taken for the end of one part and the beginning of the next.
 func appendPart(b []byte, s string) []byte { return append(append(b, s...), 0) }
 
-// ResponseFlow returns where the response to a request goes, given its topmost Via and where it came from (RFC 3261 section 18.2.2, RFC 3581 section 4): back on the connection; or to the source
-// address, and there to the source port if the Via has rport, else to the port of its sent-by. A maddr is not followed: it would
-// let a request choose who gets the response.
+// ResponseFlow returns where the response to a request goes, given its topmost Via and where it came from (RFC 3261 section
+// 18.2.2, RFC 3581 section 4): back on the connection; or to the source address, and there to the source port if the Via has
+// rport, else to the port of its sent-by. A maddr is not followed: it would let a request choose who gets the response.
 func ResponseFlow(via *sip.ViaParm, f transport.Flow) transport.Flow {
 	if f.Protocol.Reliable() || via.HasRPort {
 		return f

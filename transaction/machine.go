@@ -181,13 +181,14 @@ var stateNames = [...]string{"", "Calling", "Trying", "Proceeding", "Completed",
 func (s state) String() string { return stateNames[s] }
 
 var eventNames = [...]string{"nothing", "request", "ACK", "CANCEL", "100", "1xx", "2xx", "300-699", "transport error", "drop",
-	"Timer A", "Timer B", "Timer C", "Timer D", "Timer E", "Timer F", "Timer G", "Timer H", "Timer I", "Timer J", "Timer K", "Timer L", "Timer M",
+	"Timer A", "Timer B", "Timer C", "Timer D", "Timer E", "Timer F", "Timer G", "Timer H", "Timer I", "Timer J", "Timer K",
+	"Timer L", "Timer M",
 	"Timer Trying", "Timer Canceled", "Timer Useless"}
 
 func (e event) String() string { return eventNames[e] }
 
-var actionNames = [...]string{"refuse", "send request", "make ACK", "send ACK", "send CANCEL", "send 100", "send response", "keep", "send again",
-	"forget", "pass up", "tell timeout", "tell transport", "tell Timer C", "tell no ACK", "end"}
+var actionNames = [...]string{"refuse", "send request", "make ACK", "send ACK", "send CANCEL", "send 100", "send response", "keep",
+	"send again", "forget", "pass up", "tell timeout", "tell transport", "tell Timer C", "tell no ACK", "end"}
 
 // String lists the set, for the tests.
 func (a actions) String() string {

@@ -9,10 +9,10 @@ import (
 	"github.com/goser-project/goser/sip"
 )
 
-// "The request matches a transaction if: 1. the branch parameter in the request is equal to the one in the top Via header field of the request
-// that created the transaction, and 2. the sent-by value in the top Via of the request is equal to the one in the request that created
-// the transaction, and 3. the method of the request matches the one that created the transaction, except for ACK, where the method of the
-// request that created the transaction is INVITE." (17.2.3)
+// "The request matches a transaction if: 1. the branch parameter in the request is equal to the one in the top Via header field
+// of the request that created the transaction, and 2. the sent-by value in the top Via of the request is equal to the one in the
+// request that created the transaction, and 3. the method of the request matches the one that created the transaction, except for
+// ACK, where the method of the request that created the transaction is INVITE." (17.2.3)
 func TestRequestMatching(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, second text
@@ -40,10 +40,10 @@ func TestRequestMatching(t *testing.T) {
 	}
 }
 
-// "If the branch parameter in the top Via header field is not present, or does not contain the magic cookie […], the INVITE request
-// matches a transaction if the Request-URI, To tag, From tag, Call-ID, CSeq, and top Via header field match those of the INVITE request
-// which created the transaction. […] For all other request methods, a request is matched to a transaction if the Request-URI, To tag,
-// From tag, Call-ID, CSeq (including the method), and top Via header field match" (17.2.3)
+// "If the branch parameter in the top Via header field is not present, or does not contain the magic cookie […], the INVITE
+// request matches a transaction if the Request-URI, To tag, From tag, Call-ID, CSeq, and top Via header field match those of the
+// INVITE request which created the transaction. […] For all other request methods, a request is matched to a transaction if the
+// Request-URI, To tag, From tag, Call-ID, CSeq (including the method), and top Via header field match" (17.2.3)
 func TestOldRequestMatching(t *testing.T) {
 	for _, via := range []string{"192.0.2.9:5062", "192.0.2.9:5062;branch=1"} {
 		for _, method := range []sip.Method{sip.INVITE, sip.OPTIONS} {
@@ -78,10 +78,10 @@ func TestOldRequestMatching(t *testing.T) {
 	}
 }
 
-// "The ACK request matches a transaction if the Request-URI, From tag, Call-ID, CSeq number (not the method), and top Via header field match
-// those of the INVITE request which created the transaction, and the To tag of the ACK matches the To tag of the response sent by the
-// server transaction. […] Inclusion of the tag in the To header field in the ACK matching process helps disambiguate ACK for 2xx from ACK for
-// other responses" (17.2.3)
+// "The ACK request matches a transaction if the Request-URI, From tag, Call-ID, CSeq number (not the method), and top Via header
+// field match those of the INVITE request which created the transaction, and the To tag of the ACK matches the To tag of the
+// response sent by the server transaction. […] Inclusion of the tag in the To header field in the ACK matching process helps
+// disambiguate ACK for 2xx from ACK for other responses" (17.2.3)
 func TestOldACKMatching(t *testing.T) {
 	for _, to := range []string{"", "dialog"} { // the INVITE's tag
 		x := text{method: sip.INVITE, via: "192.0.2.9:5062", to: to}
@@ -146,11 +146,11 @@ func TestOldCancelMatching(t *testing.T) {
 	}
 }
 
-// "Regardless of the method of the original request, as long as the CANCEL matched an existing transaction, the UAS answers the CANCEL
-// request itself with a 200 (OK) response. This response is constructed following the procedures described in Section 8.2.6 noting
-// that the To tag of the response to the CANCEL and the To tag in the response to the original request SHOULD be the same." (9.2)
-// "If the UAS did not find a matching transaction for the CANCEL according to the procedure above, it SHOULD respond to the CANCEL with a
-// 481 (Call Leg/Transaction Does Not Exist)." (the same)
+// "Regardless of the method of the original request, as long as the CANCEL matched an existing transaction, the UAS answers the
+// CANCEL request itself with a 200 (OK) response. This response is constructed following the procedures described in Section
+// 8.2.6 noting that the To tag of the response to the CANCEL and the To tag in the response to the original request SHOULD be the
+// same." (9.2) "If the UAS did not find a matching transaction for the CANCEL according to the procedure above, it SHOULD respond
+// to the CANCEL with a 481 (Call Leg/Transaction Does Not Exist)." (the same)
 func TestCancel(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.receive(udp, cancelOf)
@@ -184,8 +184,8 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// "If it has [already sent a final response], the CANCEL request has no effect on the processing of the original request" and "A CANCEL
-// request has no impact on the processing of transactions with any other method defined in this specification." (9.2)
+// "If it has [already sent a final response], the CANCEL request has no effect on the processing of the original request" and "A
+// CANCEL request has no impact on the processing of transactions with any other method defined in this specification." (9.2)
 func TestCancelWithoutEffect(t *testing.T) {
 	for _, status := range []int{200, 486} {
 		inWorld(t, Config{}, func(w *world) {

@@ -9,9 +9,9 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// Server is a server transaction (RFC 3261 section 17.2): a request that was received, and its responses. It ends by its state machine, not by the
-// user's losing interest: a user that was given one responds with a final response in the end, or drops it. All methods may be called from
-// any goroutine.
+// Server is a server transaction (RFC 3261 section 17.2): a request that was received, and its responses. It ends by its state
+// machine, not by the user's losing interest: a user that was given one responds with a final response in the end, or drops it.
+// All methods may be called from any goroutine.
 type Server struct {
 	timer
 	shard   *shard
@@ -44,8 +44,8 @@ type legacyTag struct{ tag string }
 // Method returns the request's method.
 func (s *Server) Method() sip.Method { return s.method }
 
-// Flow returns where responses go. At first that is where RFC 3261 section 18.2.2 and RFC 3581 section 4 want them: back on the connection, or to the
-// request's source address.
+// Flow returns where responses go. At first that is where RFC 3261 section 18.2.2 and RFC 3581 section 4 want them: back on the
+// connection, or to the request's source address.
 func (s *Server) Flow() transport.Flow {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
@@ -60,7 +60,8 @@ func (s *Server) SetFlow(f transport.Flow) {
 	s.machine.reliable = f.Protocol.Reliable()
 }
 
-// SetData keeps d for [Server.Data]. From then on the user is told of the transaction's end and of a CANCEL, even while Request still runs.
+// SetData keeps d for [Server.Data]. From then on the user is told of the transaction's end and of a CANCEL, even while Request
+// still runs.
 func (s *Server) SetData(d any) {
 	s.shard.mu.Lock()
 	defer s.shard.mu.Unlock()
@@ -78,17 +79,17 @@ func (s *Server) Data() any {
 	return s.data
 }
 
-// Merged says that there was another ongoing transaction with the same From tag, Call-ID and CSeq when this one came, and the request
-// has no To tag: a user agent server answers 482 (RFC 3261 section 8.2.2.2). A transaction is ongoing until it is answered with 300 to 699 or
-// leaves the table.
+// Merged says that there was another ongoing transaction with the same From tag, Call-ID and CSeq when this one came, and the
+// request has no To tag: a user agent server answers 482 (RFC 3261 section 8.2.2.2). A transaction is ongoing until it is
+// answered with 300 to 699 or leaves the table.
 func (s *Server) Merged() bool { return s.merged }
 
 // Respond sends the response b, whose status code is given. What may have to be sent again is copied; b stays the caller's. It says
 // [ErrFinal], [ErrProvisional] or [ErrEnded], and sends nothing, where the state machine wants no such response; only a 2xx to an
 // INVITE may be followed by more of them.
 //
-// With [ErrTransport] the response could not be sent. The transaction stays as it is (RFC 6026 section 8.8) and another final response is
-// taken, so that the user can try another flow: SetFlow, and Respond again.
+// With [ErrTransport] the response could not be sent. The transaction stays as it is (RFC 6026 section 8.8) and another final
+// response is taken, so that the user can try another flow: SetFlow, and Respond again.
 func (s *Server) Respond(status int, b []byte) error {
 	if status < 100 || status > 699 {
 		return ErrStatus
@@ -258,7 +259,8 @@ func (s *Server) again(m *sip.Message, now instant) {
 	s.sendTrying(m, 0)
 }
 
-// send sends b; the lock is given up meanwhile. That it cannot be sent changes nothing: it is a provisional response, or not sent for the first time.
+// send sends b; the lock is given up meanwhile. That it cannot be sent changes nothing: it is a provisional response, or not sent
+// for the first time.
 func (s *Server) send(b []byte) {
 	sh, flow := s.shard, s.flow
 	sh.mu.Unlock()
@@ -317,8 +319,8 @@ func (s *Server) tryingDelay() instant {
 // toTell says whether there is something to tell the user.
 func (s *Server) toTell() bool { return s.canceledBy != nil || s.ended }
 
-// tell tells the user of a CANCEL and of the end, unless another goroutine does or the user does not know the transaction yet; the lock is
-// given up meanwhile. Where the user must not be called, schedule makes the timer's goroutine do it.
+// tell tells the user of a CANCEL and of the end, unless another goroutine does or the user does not know the transaction yet;
+// the lock is given up meanwhile. Where the user must not be called, schedule makes the timer's goroutine do it.
 func (s *Server) tell() {
 	if s.telling || s.held {
 		return

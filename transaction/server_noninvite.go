@@ -38,25 +38,28 @@ func (m *serverNonInvite) pending(e event, now instant, t *timing) actions {
 		}
 		return 0
 	case timerTrying:
-		// "Without regard to transport, an SIP element MUST respond to a non-INVITE request with a Status-Code of 100 if it has not
-		// otherwise responded after the amount of time it takes a client transaction's Timer E to be reset to T2" (RFC 4320 section 4.1).
+		// "Without regard to transport, an SIP element MUST respond to a non-INVITE request with a Status-Code of 100 if it has
+		// not otherwise responded after the amount of time it takes a client transaction's Timer E to be reset to T2" (RFC 4320
+		// section 4.1).
 		m.state, m.resend = proceeding, never
 		return send100
 	case response100:
-		// "An SIP element MUST NOT respond to a non-INVITE request with a Status-Code of 100 over any unreliable transport, such as UDP,
-		// before" that time (the same).
+		// "An SIP element MUST NOT respond to a non-INVITE request with a Status-Code of 100 over any unreliable transport, such
+		// as UDP, before" that time (the same).
 		if m.state == trying && !m.reliable {
 			return refuse
 		}
 		m.state, m.resend = proceeding, never
 		return sendResponse | keep
 	case response1xx:
-		// "An SIP element MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE request" (the same).
+		// "An SIP element MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE request" (the
+		// same).
 		return refuse
 	case response2xx, response3xx:
 		return m.respond(now, t)
 	case timerUseless:
-		// "an element that cannot respond before the transaction expires will not send a final response at all" (RFC 4320 section 4.2).
+		// "an element that cannot respond before the transaction expires will not send a final response at all" (RFC 4320 section
+		// 4.2).
 		return tellTimeout | (*machine)(m).terminate()
 	}
 	return 0

@@ -18,11 +18,11 @@ var (
 
 func stateOf(s *Server) state { return locked(s.shard, func() state { return s.machine.state }) }
 
-// "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a provisional or final response
-// within 200 ms" (RFC 3261 section 17.2.1), "except that the insertion of tags in the To header field of the response (when none was present
-// in the request) is downgraded from MAY to SHOULD NOT" (the same).
-// "any Timestamp header field present in the request MUST be copied into this 100 (Trying) response. If there is a delay in generating
-// the response, the UAS SHOULD add a delay value into the Timestamp value in the response." (8.2.6.1)
+// "The server transaction MUST generate a 100 (Trying) response unless it knows that the TU will generate a provisional or final
+// response within 200 ms" (RFC 3261 section 17.2.1), "except that the insertion of tags in the To header field of the response
+// (when none was present in the request) is downgraded from MAY to SHOULD NOT" (the same). "any Timestamp header field present in
+// the request MUST be copied into this 100 (Trying) response. If there is a delay in generating the response, the UAS SHOULD add
+// a delay value into the Timestamp value in the response." (8.2.6.1)
 func TestTrying(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		x := invite
@@ -84,10 +84,10 @@ func TestInviteAgain(t *testing.T) {
 	})
 }
 
-// "For unreliable transports, timer G is set to fire in T1 seconds […]. If timer G fires, the response is passed to the transport layer
-// once more for retransmission, and timer G is set to fire in MIN(2*T1, T2) seconds." and "If timer H fires while in the "Completed"
-// state, it implies that the ACK was never received. In this case, the server transaction MUST transition to the "Terminated" state,
-// and MUST indicate to the TU that a transaction failure has occurred." (17.2.1)
+// "For unreliable transports, timer G is set to fire in T1 seconds […]. If timer G fires, the response is passed to the transport
+// layer once more for retransmission, and timer G is set to fire in MIN(2*T1, T2) seconds." and "If timer H fires while in the
+// "Completed" state, it implies that the ACK was never received. In this case, the server transaction MUST transition to the
+// "Terminated" state, and MUST indicate to the TU that a transaction failure has occurred." (17.2.1)
 func TestInviteNoACK(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.receive(udp, invite)
@@ -120,10 +120,10 @@ func TestInviteNoACK(t *testing.T) {
 	})
 }
 
-// "If an ACK is received while the server transaction is in the "Completed" state, the server transaction MUST transition to the "Confirmed"
-// state. […] any retransmissions of the response will cease." and "The purpose of the "Confirmed" state is to absorb any additional
-// ACK messages that arrive, triggered from retransmissions of the final response. When this state is entered, timer I is set to fire in
-// T4 seconds for unreliable transports, and zero seconds for reliable transports." (17.2.1)
+// "If an ACK is received while the server transaction is in the "Completed" state, the server transaction MUST transition to the
+// "Confirmed" state. […] any retransmissions of the response will cease." and "The purpose of the "Confirmed" state is to absorb
+// any additional ACK messages that arrive, triggered from retransmissions of the final response. When this state is entered,
+// timer I is set to fire in T4 seconds for unreliable transports, and zero seconds for reliable transports." (17.2.1)
 func TestInviteConfirmed(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.receive(udp, invite)
@@ -149,11 +149,11 @@ func TestInviteConfirmed(t *testing.T) {
 	})
 }
 
-// "The purpose of the "Accepted" state is to absorb retransmissions of an accepted INVITE request. Any such retransmissions are absorbed
-// entirely within the server transaction." and "While in the "Accepted" state, if the TU passes a 2xx response, the server transaction
-// MUST pass the response to the transport layer for transmission." and "If an ACK is received while the INVITE server transaction is in the
-// "Accepted" state, then the ACK must be passed up to the TU." and "When the INVITE server transaction enters the "Accepted" state, Timer L
-// MUST be set to fire in 64*T1 for all transports." (RFC 6026 section 8.7)
+// "The purpose of the "Accepted" state is to absorb retransmissions of an accepted INVITE request. Any such retransmissions are
+// absorbed entirely within the server transaction." and "While in the "Accepted" state, if the TU passes a 2xx response, the
+// server transaction MUST pass the response to the transport layer for transmission." and "If an ACK is received while the INVITE
+// server transaction is in the "Accepted" state, then the ACK must be passed up to the TU." and "When the INVITE server
+// transaction enters the "Accepted" state, Timer L MUST be set to fire in 64*T1 for all transports." (RFC 6026 section 8.7)
 func TestAccepted(t *testing.T) {
 	for _, f := range []transport.Flow{udp, tcp} {
 		inWorld(t, Config{}, func(w *world) {
@@ -202,9 +202,10 @@ func TestOneFinalResponse(t *testing.T) {
 	})
 }
 
-// "Once in the "Trying" state, any further request retransmissions are discarded." and "While in the "Completed" state, the server
-// transaction MUST pass the final response to the transport layer for retransmission whenever a retransmission of the request is received."
-// and "it MUST set Timer J to fire in 64*T1 seconds for unreliable transports, and zero seconds for reliable transports" (17.2.2)
+// "Once in the "Trying" state, any further request retransmissions are discarded." and "While in the "Completed" state, the
+// server transaction MUST pass the final response to the transport layer for retransmission whenever a retransmission of the
+// request is received." and "it MUST set Timer J to fire in 64*T1 seconds for unreliable transports, and zero seconds for
+// reliable transports" (17.2.2)
 func TestNonInviteServer(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.receive(udp, options)
@@ -225,13 +226,13 @@ func TestNonInviteServer(t *testing.T) {
 	})
 }
 
-// "An SIP element MUST NOT respond to a non-INVITE request with a Status-Code of 100 over any unreliable transport, such as UDP, before
-// the amount of time it takes a client transaction's Timer E to be reset to T2. An SIP element MAY respond to a non-INVITE request with a
-// Status-Code of 100 over a reliable transport at any time. Without regard to transport, an SIP element MUST respond to a non-INVITE
-// request with a Status-Code of 100 if it has not otherwise responded after the amount of time it takes a client transaction's Timer
-// E to be reset to T2." and "An SIP element MUST NOT send any provisional response with a Status-Code other than 100 to a non-INVITE
-// request." (RFC 4320 section 4.1)
-// "an element that cannot respond before the transaction expires will not send a final response at all" (4.2)
+// "An SIP element MUST NOT respond to a non-INVITE request with a Status-Code of 100 over any unreliable transport, such as UDP,
+// before the amount of time it takes a client transaction's Timer E to be reset to T2. An SIP element MAY respond to a non-INVITE
+// request with a Status-Code of 100 over a reliable transport at any time. Without regard to transport, an SIP element MUST
+// respond to a non-INVITE request with a Status-Code of 100 if it has not otherwise responded after the amount of time it takes a
+// client transaction's Timer E to be reset to T2." and "An SIP element MUST NOT send any provisional response with a Status-Code
+// other than 100 to a non-INVITE request." (RFC 4320 section 4.1) "an element that cannot respond before the transaction expires
+// will not send a final response at all" (4.2)
 func TestNonInviteLate(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.receive(udp, options)
@@ -263,8 +264,8 @@ func TestNonInviteLate(t *testing.T) {
 	})
 }
 
-// "The server MAY […] A server that [is overloaded] MAY indicate when the client should retry the request in a Retry-After header field."
-// (21.5.4, of 503)
+// "The server MAY […] A server that [is overloaded] MAY indicate when the client should retry the request in a Retry-After header
+// field." (21.5.4, of 503)
 func TestMaxServer(t *testing.T) {
 	inWorld(t, Config{MaxServer: 1, RetryAfter: 7 * time.Second}, func(w *world) {
 		bye := text{method: sip.BYE}
@@ -292,12 +293,11 @@ func TestMaxServer(t *testing.T) {
 	})
 }
 
-// "if the top Via has a "received" parameter, the response MUST be sent to the address in the "received" parameter, using the port indicated in
-// the "sent-by" value, or using port 5060 if none is specified explicitly." (18.2.2)
-// "the response MUST be sent to the IP address indicated in the "received" parameter, and to the port indicated in the "rport"
-// parameter." (RFC 3581 section 4)
-// "If the "sent-protocol" is a reliable transport protocol such as TCP or SCTP, or TLS over those, the response MUST be sent using the existing
-// connection to the source of the original request" (RFC 3261 section 18.2.2)
+// "if the top Via has a "received" parameter, the response MUST be sent to the address in the "received" parameter, using the
+// port indicated in the "sent-by" value, or using port 5060 if none is specified explicitly." (18.2.2) "the response MUST be sent
+// to the IP address indicated in the "received" parameter, and to the port indicated in the "rport" parameter." (RFC 3581 section
+// 4) "If the "sent-protocol" is a reliable transport protocol such as TCP or SCTP, or TLS over those, the response MUST be sent
+// using the existing connection to the source of the original request" (RFC 3261 section 18.2.2)
 func TestResponseFlow(t *testing.T) {
 	to := func(port uint16) transport.Flow {
 		f := udp
@@ -330,8 +330,9 @@ func TestResponseFlow(t *testing.T) {
 	}
 }
 
-// "the server transaction SHOULD inform the TU that a failure has occurred, and MUST remain in the current state" (RFC 6026 section 8.8), so that
-// "the procedures in [4] are followed, which attempt to deliver the response to a backup" (RFC 3261 section 17.2.4).
+// "the server transaction SHOULD inform the TU that a failure has occurred, and MUST remain in the current state" (RFC 6026
+// section 8.8), so that "the procedures in [4] are followed, which attempt to deliver the response to a backup" (RFC 3261 section
+// 17.2.4).
 func TestServerTransportError(t *testing.T) {
 	elsewhere := transport.Flow{Protocol: transport.TCP, Local: us, Remote: them, Conn: 2}
 	cut := func(f transport.Flow, b []byte) error {

@@ -8,8 +8,8 @@ import (
 	"github.com/goser-project/goser/transport"
 )
 
-// shard is a part of the table: the transactions of the calls whose Call-ID falls to it, and their timers. So an INVITE, its ACK and CANCEL,
-// and the requests that it may be merged with, are in one shard.
+// shard is a part of the table: the transactions of the calls whose Call-ID falls to it, and their timers. So an INVITE, its ACK
+// and CANCEL, and the requests that it may be merged with, are in one shard.
 //
 // mu guards the shard and all of its transactions. It is not held while something is sent or the user is called.
 type shard struct {
@@ -65,8 +65,8 @@ func (sh *shard) scheduleWaiting(t *timer, due, now instant) {
 	sh.schedule(t, due, now)
 }
 
-// arm sets the timer. If it was set for an earlier time it fires in vain and is set anew, which is cheaper than to reset it whenever the
-// earliest transaction moves on.
+// arm sets the timer. If it was set for an earlier time it fires in vain and is set anew, which is cheaper than to reset it
+// whenever the earliest transaction moves on.
 func (sh *shard) arm(due, now instant) {
 	sh.armed = due
 	sh.timer.Reset(max(due-now, 0))
@@ -109,8 +109,9 @@ func (sh *shard) close() {
 	}
 }
 
-// acknowledged finds the transaction that an ACK belongs to, given the key of its branch, or nil. Without magic cookie "the To tag of the ACK
-// matches the To tag of the response sent by the server transaction" (RFC 3261 section 17.2.3), and the INVITE had that tag or none.
+// acknowledged finds the transaction that an ACK belongs to, given the key of its branch, or nil. Without magic cookie "the To
+// tag of the ACK matches the To tag of the response sent by the server transaction" (RFC 3261 section 17.2.3), and the INVITE had
+// that tag or none.
 func (sh *shard) acknowledged(k key, m *sip.Message, via *sip.ViaParm) *Server {
 	if hasCookie(via.Branch) {
 		return sh.servers[k]
@@ -124,8 +125,8 @@ func (sh *shard) acknowledged(k key, m *sip.Message, via *sip.ViaParm) *Server {
 	return nil
 }
 
-// originalOf finds the transaction that a CANCEL means: "assuming that the request method is anything but CANCEL or ACK" (RFC 3261 section
-// 9.2).
+// originalOf finds the transaction that a CANCEL means: "assuming that the request method is anything but CANCEL or ACK" (RFC
+// 3261 section 9.2).
 func (sh *shard) originalOf(k key) *Server {
 	for _, m := range methods {
 		if s := sh.servers[sh.table.hash.forMethod(k, m)]; s != nil {

@@ -25,7 +25,8 @@ type Counts struct {
 	TransportErrors uint64
 }
 
-// TimerCounts say how often each timer has fired. B, F and H are timeouts; A, E and G retransmissions; D, I, J, K, L and M regular ends.
+// TimerCounts say how often each timer has fired. B, F and H are timeouts; A, E and G retransmissions; D, I, J, K, L and M
+// regular ends.
 type TimerCounts struct {
 	A, B, C, D, E, F, G, H, I, J, K, L, M uint64
 	// Trying: a 100 was sent as the user had not answered.

@@ -87,9 +87,9 @@ func (t *Table) shardOf(callID string) *shard {
 	return &t.shards[maphash.String(t.seed, callID)&uint64(len(t.shards)-1)]
 }
 
-// Receive takes a message that was received; it is the one way in. The message is matched to a transaction, which may absorb it; ACK, CANCEL and
-// requests above Config.MaxServer are handled as said there; and what is new goes to the user. It is to be called on the goroutine that
-// received the packet, in the order of arrival; it blocks only as long as [User].Request does.
+// Receive takes a message that was received; it is the one way in. The message is matched to a transaction, which may absorb it;
+// ACK, CANCEL and requests above Config.MaxServer are handled as said there; and what is new goes to the user. It is to be called
+// on the goroutine that received the packet, in the order of arrival; it blocks only as long as [User].Request does.
 func (t *Table) Receive(m *sip.Message, p *transport.Packet) {
 	if !m.IsRequest() {
 		t.receiveResponse(m, p.Flow)
@@ -244,9 +244,10 @@ func (t *Table) serverKey(m *sip.Message, via *sip.ViaParm) key {
 	return k
 }
 
-// NewClient sends the request msg and starts a client transaction for it (RFC 3261 section 17.1): msg is sent again, and for an INVITE acknowledged and
-// cancelled, as its state machine wants; what that needs is copied, and msg stays the caller's. method, callID and branch are those of msg; the
-// branch, of the topmost Via, must be unique and hard to guess. The user u, which may be nil, is told what happens, perhaps before NewClient returns.
+// NewClient sends the request msg and starts a client transaction for it (RFC 3261 section 17.1): msg is sent again, and for an
+// INVITE acknowledged and cancelled, as its state machine wants; what that needs is copied, and msg stays the caller's. method,
+// callID and branch are those of msg; the branch, of the topmost Via, must be unique and hard to guess. The user u, which may be
+// nil, is told what happens, perhaps before NewClient returns.
 //
 // With an error there is no transaction, and u is not called: [ErrTransport], [ErrTooMany], [ErrMethod], [ErrBranch] or [ErrClosed].
 func (t *Table) NewClient(f transport.Flow, method sip.Method, callID, branch string, msg []byte, u ClientUser) (*Client, error) {
@@ -301,8 +302,8 @@ func (t *Table) reply(f transport.Flow, m *sip.Message, res *sip.Response, toTag
 	return err
 }
 
-// tryingAfter is the 100 for a request that came the given time ago. "If there is a delay in generating the response, the UAS SHOULD add
-// a delay value into the Timestamp value in the response" (RFC 3261 section 8.2.6.1).
+// tryingAfter is the 100 for a request that came the given time ago. "If there is a delay in generating the response, the UAS
+// SHOULD add a delay value into the Timestamp value in the response" (RFC 3261 section 8.2.6.1).
 func (t *Table) tryingAfter(m *sip.Message, ago instant) *sip.Response {
 	stamp := m.Get(sip.Timestamp)
 	if ago == 0 || stamp == "" {
@@ -325,8 +326,8 @@ func (t *Table) Stats() Stats {
 	return s
 }
 
-// Shutdown ends the table: timers stop, transactions are forgotten without a word to the user, and what is received or asked for later is
-// ignored. When it returns no goroutine of a timer runs, so it must not be called by a method of User or ClientUser.
+// Shutdown ends the table: timers stop, transactions are forgotten without a word to the user, and what is received or asked for
+// later is ignored. When it returns no goroutine of a timer runs, so it must not be called by a method of User or ClientUser.
 func (t *Table) Shutdown() {
 	for i := range t.shards {
 		t.shards[i].close()

@@ -23,8 +23,8 @@ type Timers struct {
 	// Trying is when an INVITE that the user has not responded to is answered with 100 (Trying). Negative: at once, before the user
 	// sees it. Default 200 ms.
 	Trying time.Duration
-	// Slack is how much later than exactly the timers may fire that only end a wait (D, I, J, K, L and M, and H on a reliable transport), so that one wake-up ends
-	// many transactions. Negative: none. Default 50 ms.
+	// Slack is how much later than exactly the timers may fire that only end a wait (D, I, J, K, L and M, and H on a reliable
+	// transport), so that one wake-up ends many transactions. Negative: none. Default 50 ms.
 	Slack time.Duration
 }
 

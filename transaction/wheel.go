@@ -6,10 +6,11 @@ import (
 	"slices"
 )
 
-// wheel holds the timers of a shard, one for each transaction. It is a hierarchical timing wheel that keeps exact deadlines. Time is divided
-// into ticks of 8.4 ms. Timers of the present tick are a list in the order of their deadlines; those of each of the next 255 ticks are
-// in a near slot of their own; later ones are in a far slot for each 256 ticks (2.1 s), and move to the near slots when its time has come.
-// Lists are sorted when they become present, so that adding and removing cost the same however many timers there are.
+// wheel holds the timers of a shard, one for each transaction. It is a hierarchical timing wheel that keeps exact deadlines. Time
+// is divided into ticks of 8.4 ms. Timers of the present tick are a list in the order of their deadlines; those of each of the
+// next 255 ticks are in a near slot of their own; later ones are in a far slot for each 256 ticks (2.1 s), and move to the near
+// slots when its time has come. Lists are sorted when they become present, so that adding and removing cost the same however many
+// timers there are.
 //
 // It is not ticked: next says when it wants to be looked at.
 type wheel struct {
@@ -205,8 +206,8 @@ func (w *wheel) sortPresent() {
 	}
 }
 
-// next returns when the wheel has to be looked at: at the earliest deadline, or earlier when far timers have to move; never if there is no
-// timer.
+// next returns when the wheel has to be looked at: at the earliest deadline, or earlier when far timers have to move; never if
+// there is no timer.
 func (w *wheel) next() instant {
 	if t := w.lists[present]; t != nil {
 		return t.due
