@@ -84,14 +84,14 @@ func (s *scanner) parse(data []byte, source netip.AddrPort, l limits) (*Message,
 		s.checkBody()
 	}
 	if s.err.Status != 0 {
-		return s.refuse()
+		return s.refuse(source)
 	}
 	return s.message(source), nil
 }
 
 // refuse returns what is needed to answer the message, if it can be answered. Where a line could not be read nothing can: it may
 // have been a Via.
-func (s *scanner) refuse() (*Message, error) {
+func (s *scanner) refuse(source netip.AddrPort) (*Message, error) {
 	err := s.err // a copy, so that s itself stays on the stack
 	if s.broken || s.method == "" || s.method == ACK || s.status != 0 {
 		return nil, &err
@@ -102,7 +102,7 @@ func (s *scanner) refuse() (*Message, error) {
 		}
 	}
 	s.length = 0
-	return s.message(netip.AddrPort{}), &err
+	return s.message(source), &err
 }
 
 // scan finds the lines. It returns false if the head has to be unfolded first. It stops where there is something that is not a
@@ -122,7 +122,10 @@ func (s *scanner) scan(data []byte) bool {
 			s.body = i + 2
 			return true
 		case i == len(data):
-			ok = s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no empty line after the header fields")
+			// Every line that there is could be read, so that this can be answered.
+			s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no empty line after the header fields")
+			s.body = i
+			return true
 		case s.count == s.headers:
 			ok = s.fail(StatusMessageTooLarge, "Too Many Header Fields", CauseTooMany, "")
 		default:
