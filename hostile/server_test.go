@@ -82,37 +82,48 @@ type bench struct {
 func runBench(t *testing.T, attack func(b *bench), tune ...func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{T: t, net: siptest.NewNetwork(siptest.Options{Record: -1, Inbox: 1 << 20})}
-		b.host, b.mallory = b.net.Host("server", "10.0.0.1"), b.net.Host("mallory", "10.0.0.66")
-		b.store = &registrar.MemoryStore{}
-		b.server = newServer(b.store)
-		b.server.Transport.Network = b.host
-		b.server.OnInvalid = b.refused
-		for _, tune := range tune {
-			tune(b)
-		}
-		t.Cleanup(func() {
-			require.NoError(t, b.server.Shutdown(context.Background()))
-			b.store.Close()
-		})
-		require.NoError(t, b.server.Listen(t.Context(), "udp:10.0.0.1", "tcp:10.0.0.1"))
-		b.alice, b.bob = b.phone("alice", "10.0.0.2", "UDP"), b.phone("bob", "10.0.0.3", "TCP")
-
+		b := newBench(t, tune...)
 		b.baseline()
 		attack(b)
-		for _, a := range b.attackers {
-			a.close()
-		}
-		for _, c := range b.conns {
-			c.Close()
-		}
-		b.conns = nil
+		b.endAttack()
 		b.call()
 		b.settle()
 		require.Equal(t, b.before, gaugesOf(b.server), "gauges")
 		require.Less(t, heapInUse(), b.heap+heapSlack, "heap")
 		require.Zero(t, b.server.Stats().Panics)
 	})
+}
+
+// newBench starts the server, which tune may change before, and the good phones.
+func newBench(t *testing.T, tune ...func(*bench)) *bench {
+	t.Helper()
+	b := &bench{T: t, net: siptest.NewNetwork(siptest.Options{Record: -1, Inbox: 1 << 20})}
+	b.host, b.mallory = b.net.Host("server", "10.0.0.1"), b.net.Host("mallory", "10.0.0.66")
+	b.store = &registrar.MemoryStore{}
+	b.server = newServer(b.store)
+	b.server.Transport.Network = b.host
+	b.server.OnInvalid = b.refused
+	for _, tune := range tune {
+		tune(b)
+	}
+	t.Cleanup(func() {
+		require.NoError(t, b.server.Shutdown(context.Background()))
+		b.store.Close()
+	})
+	require.NoError(t, b.server.Listen(t.Context(), "udp:10.0.0.1", "tcp:10.0.0.1"))
+	b.alice, b.bob = b.phone("alice", "10.0.0.2", "UDP"), b.phone("bob", "10.0.0.3", "TCP")
+	return b
+}
+
+// endAttack closes what the attacker has open.
+func (b *bench) endAttack() {
+	for _, a := range b.attackers {
+		a.close()
+	}
+	for _, c := range b.conns {
+		c.Close()
+	}
+	b.conns = nil
 }
 
 // baseline is where everything has to go back to. An attack that prepares something first sets it anew.
