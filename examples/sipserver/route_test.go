@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,6 +142,27 @@ func TestLoop(t *testing.T) {
 		b.settle()
 		require.EqualValues(b, 3, b.proxy.server.Stats().Loops)
 		require.Less(b, b.net.Sent(), 80)
+
+		alice.Register(time.Hour, siptest.Header(sip.To, "<sip:stream@10.0.0.1>"), siptest.Header(sip.Contact, "<sip:stream@10.0.0.1;transport=tcp>")).WantStatus(200)
+		alice.Invite("sip:stream@10.0.0.1").WantFinal(482)
+	})
+}
+
+// RFC 5393 section 3: ten contacts that all lead back here would become 10^70 requests.
+func TestForkBomb(t *testing.T) {
+	runBench(t, siptest.Options{Record: -1}, func(b *bench) {
+		b.proxy.domains = []string{"example.org", "10.0.0.1"}
+		alice := b.phone("alice", "10.0.0.2", "UDP")
+		register(alice)
+		var contacts []string
+		for i := range 10 {
+			contacts = append(contacts, fmt.Sprintf("<sip:bomb@10.0.0.1;n=%d>", i))
+		}
+		alice.Register(time.Hour, siptest.Header(sip.To, "<sip:bomb@10.0.0.1>"), siptest.Header(sip.Contact, strings.Join(contacts, ", "))).WantStatus(200)
+		alice.Invite("sip:bomb@10.0.0.1").WantFinal(440)
+		alice.Request(sip.MESSAGE, "sip:bomb@10.0.0.1").WantFinal(440)
+		b.settle()
+		require.Less(b, b.net.Sent(), 500)
 	})
 }
 
