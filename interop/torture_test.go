@@ -45,6 +45,9 @@ func newTorture(t *testing.T) *torture {
 		for _, file := range files {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
+			if !bytes.Contains(text, []byte("\r\n\r\n")) {
+				text = append(text, "\r\n"...) // the file of baddn lacks the empty line that the RFC's message has
+			}
 			tt.messages[strings.TrimSuffix(filepath.Base(file), ".dat")] = text
 		}
 	}
