@@ -53,7 +53,7 @@
 // engine keeps a request's message until its final response has gone upstream
 // and nothing but a few words afterwards. Every goroutine is the Server's and has
 // ended when [Server.Shutdown] returns nil; a handler that ignores its ctx
-// holds Shutdown up.
+// holds Shutdown up, and the sockets open until then.
 //
 // # Sources
 //

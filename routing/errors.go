@@ -17,6 +17,10 @@ var ErrDrop = errors.New("routing: request dropped by its handler")
 // wants a 405 to name the methods that are allowed: [Methods] does that.
 var ErrMethodNotAllowed error = Status(sip.StatusMethodNotAllowed)
 
+// ErrNotRouted is FollowRoute's for a request whose Route does not name this
+// server. It is answered 404; an ACK is dropped.
+var ErrNotRouted error = Status(sip.StatusNotFound)
+
 // Errors that a [Response] made here carries, and that Respond returns.
 var (
 	// ErrTimeout: the branch got no (final) response in time; its status is 408.

@@ -167,7 +167,7 @@ func (r *Request) turnKey() turnKey { return turnKey{r.flow, r.Message.CallID()}
 // returned does what a handler's return says.
 func (r *Request) returned(err error) {
 	if r.rc != nil {
-		r.rc.returned(err)
+		r.rc.returned(r.Message, err)
 		return
 	}
 	// Without a transaction there is nothing to settle but the answer.

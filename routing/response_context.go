@@ -296,19 +296,22 @@ func (rc *responseContext) handOver() {
 	})
 }
 
-// returned is the handler's return. Its error is no answer any more where one
-// has gone, nor where the caller gave up: then it is most likely the ctx's.
-func (rc *responseContext) returned(err error) {
+// returned is the return of the handler of m. Its error is no answer any more
+// where one has gone; and none at all where the caller gave up or the server
+// ends: then it is most likely the ctx's.
+func (rc *responseContext) returned(m *sip.Message, err error) {
+	if err != nil && rc.givenUp() {
+		err = nil
+	}
 	var res *sip.Response
-	request := rc.unanswered()
-	if request != nil && err != nil {
-		res = rc.server.answerFor(request, err)
+	if err != nil {
+		res = rc.server.answerFor(m, err)
 	}
 	rc.update(func() {
 		rc.ended = true
 		switch {
 		case rc.final:
-		case err == nil || rc.callerOff || request == nil:
+		case err == nil || rc.callerOff:
 			rc.settle()
 		case res == nil:
 			rc.finish()
@@ -316,21 +319,17 @@ func (rc *responseContext) returned(err error) {
 			rc.cancelBranches(reasonAnswered)
 		default:
 			rc.finish()
-			rc.later(action{do: doAnswer, message: request, answer: res})
+			rc.later(action{do: doAnswer, message: m, answer: res})
 			rc.cancelBranches(reasonAnswered)
 		}
 	})
 }
 
-// unanswered returns the request, or nil if a final response has gone, the
-// caller gave up, or the server is shut down.
-func (rc *responseContext) unanswered() *sip.Message {
+// givenUp reports whether nobody waits for the handler any more.
+func (rc *responseContext) givenUp() bool {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	if rc.callerOff || rc.server.ctx.Err() != nil {
-		return nil
-	}
-	return rc.request
+	return rc.callerOff || rc.server.ctx.Err() != nil
 }
 
 // transactionEnded is the end of the server transaction.

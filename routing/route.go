@@ -161,15 +161,15 @@ func (r *Request) patchRoutes(p *sip.Patch) {
 
 // FollowRoute relays a request of a dialog to where its Route and Request-URI
 // point (loose routing, RFC 3261 16.12) and does not wait. A request whose
-// route set does not lead through this server is refused with 404, as it is
-// none of ours; such an ACK is dropped.
+// route set does not lead through this server is refused with ErrNotRouted, as
+// it is none of ours; such an ACK is dropped.
 //
 // It does not know dialogs: anybody can write a To tag and a Route that names
 // us. Where the next hops trust this server (gateways that it pays for), ask for
 // credentials or check the source before it.
 func (r *Request) FollowRoute() error {
 	if r.ownRoutes == 0 {
-		return Status(sip.StatusNotFound)
+		return ErrNotRouted
 	}
 	return r.Relay()
 }

@@ -76,7 +76,8 @@ type Server struct {
 	MaxBreadth int
 
 	// MaxBranches bounds the branches that one request may get, serial and
-	// parallel together. 0 means DefaultMaxBranches.
+	// parallel together; a Forward beyond it fails with 440. 0 means
+	// DefaultMaxBranches.
 	MaxBranches int
 
 	// UDPLimit is the size in bytes above which a request that would leave
@@ -292,14 +293,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.work.Wait()
 		close(done)
 	}()
-	var err error
 	select {
 	case <-done:
 	case <-ctx.Done():
-		err = ctx.Err()
 	}
 	s.table.Shutdown()
-	return errors.Join(err, s.layer.Shutdown(ctx))
+	if err := s.layer.Shutdown(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // start runs f in a goroutine that Shutdown waits for. It reports false after Shutdown.

@@ -158,11 +158,11 @@ func (r *Request) connect(ctx context.Context, w *way, hop transport.Hop, local 
 	if !hop.Protocol.Reliable() {
 		return s.layer.Connect(ctx, hop, local)
 	}
-	if f, err := s.layer.Connect(s.noTime, hop, local); err == nil {
-		return f, nil // there is one already, which needs no waiting
-	}
 	if !s.identity.load().listens(hop) {
 		return transport.Flow{}, fmt.Errorf("no listener for %v: no answer would find its way", hop)
+	}
+	if f, err := s.layer.Connect(s.noTime, hop, local); err == nil {
+		return f, nil // there is one already, which needs no waiting
 	}
 	r.detach()
 	ctx, stop := w.waiting(ctx)

@@ -19,8 +19,8 @@ type detacher interface {
 
 // Detach makes the socket or connection be read on by another goroutine from here on, so that the caller of Detach,
 // which is the running Receive, may block. What comes later on the same socket or connection is then received at the
-// same time. The packet and its Data stay valid until Receive returns. Only the goroutine that runs Receive may call
-// it; a second call does nothing.
+// same time. The packet and its Data stay valid until Receive returns. It is called by the goroutine that runs Receive,
+// or by another one that keeps Receive from returning meanwhile; a second call does nothing.
 func (p *Packet) Detach() {
 	if p.detached || p.owner == nil {
 		return

@@ -7,7 +7,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -64,10 +63,10 @@ func route(next routing.Target) routing.HandlerFunc {
 	return func(ctx context.Context, r *routing.Request) error {
 		if r.InDialog() {
 			err := r.FollowRoute()
-			if !errors.Is(err, routing.Status(sip.StatusNotFound)) || r.Method() != sip.ACK {
-				return err
+			if err == routing.ErrNotRouted && r.Server().Stateless && r.Method() == sip.ACK {
+				return r.Relay(next) // for a failure, which only transactions would know
 			}
-			return r.Relay(next) // the ACK for a failure, when we are stateless
+			return err
 		}
 		if r.Method() == sip.INVITE || r.Method() == sip.SUBSCRIBE {
 			r.RecordRoute()

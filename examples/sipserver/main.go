@@ -74,6 +74,7 @@ func newProxy(store registrar.Store, domains []string, log *slog.Logger) *proxy 
 		}
 	}
 	p.registrar = &registrar.Registrar{Store: store, Domains: p.isDomain, OnChange: p.logRegistration}
+	p.register = routing.Answer(p.registrar)
 	p.server = &routing.Server{
 		Names:   append(p.names, domains...),
 		Logger:  log,

@@ -16,8 +16,9 @@ import (
 type proxy struct {
 	server    *routing.Server
 	registrar *registrar.Registrar
-	domains   []string // as configured; none: every host that is us
-	names     []string // host names that are us then
+	register  routing.Handler // the registrar's
+	domains   []string        // as configured; none: every host that is us
+	names     []string        // host names that are us then
 	known     userSet
 	log       *slog.Logger
 }
@@ -35,7 +36,7 @@ func (p *proxy) route(ctx context.Context, r *routing.Request) error {
 	case r.Method() == sip.ACK || r.Method() == sip.PRACK:
 		return routing.Status(sip.StatusCallTransactionDoesNotExist) // nothing outside a dialog
 	case r.Method() == sip.REGISTER && p.isDomain(r.URI().Host):
-		return routing.Answer(p.registrar).ServeSIP(ctx, r)
+		return p.register.ServeSIP(ctx, r)
 	case r.URI().User == "" && (p.isOurs(r.URI()) || p.server.IsLocal(r.URI())):
 		return p.toServer(r)
 	}
