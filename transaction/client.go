@@ -225,7 +225,7 @@ func (c *Client) dispatch(n notice, now instant) {
 		return
 	}
 	c.telling = true
-	for more := true; more && !c.shard.closed; {
+	for more := true; more; {
 		c.shard.mu.Unlock()
 		err := c.perform(n)
 		c.shard.mu.Lock()
@@ -238,6 +238,24 @@ func (c *Client) dispatch(n notice, now instant) {
 	}
 	c.telling = false
 	c.schedule(now)
+}
+
+// close ends the transaction with its table: nothing more is sent.
+func (c *Client) close(now instant) {
+	n := notice{todo: end}
+	if c.machine.state < completed {
+		n.todo |= tellTransport
+		n.err = ErrClosed
+	}
+	c.machine.terminate()
+	c.sent = nil
+	if c.outbox != nil {
+		for i := range c.outbox.notices {
+			waiting := &c.outbox.notices[i]
+			waiting.message, waiting.cancel = nil, nil
+		}
+	}
+	c.dispatch(n, now)
 }
 
 // leave puts n in the outbox. What would come again, or does not matter, is dropped when the user is too slow.

@@ -29,9 +29,9 @@ type User interface {
 	Cancel(tx *Server, m *sip.Message)
 	// Response gets a response that matches no client transaction. A proxy must not forward it (RFC 6026 section 8.9).
 	Response(m *sip.Message, f transport.Flow)
-	// Ended says that tx has left the table. It is called once for every transaction that Request was given, unless the table
-	// is shut down before. The error is nil; or [ErrNoACK]; or [ErrTimeout] where a non-INVITE request was not answered in
-	// time; or the [ErrTransport] of a final response that never could be sent.
+	// Ended says that tx has left the table. It is called once for every transaction that Request was given. The error is nil;
+	// or [ErrNoACK]; or [ErrTimeout] where a non-INVITE request was not answered in time; or the [ErrTransport] of a final
+	// response that never could be sent; or [ErrClosed] where the table was shut down before.
 	Ended(tx *Server, err error)
 }
 
@@ -43,8 +43,8 @@ type ClientUser interface {
 	// Response gets each response that the machine passes up: all provisional ones, the first final one, and every 2xx to an INVITE,
 	// retransmitted ones too (RFC 6026), even after another final response. f is where it came from.
 	Response(c *Client, m *sip.Message, f transport.Flow)
-	// Failed comes at most once: [ErrTimeout] (Timer B or F, or 64*T1 after the CANCEL) or [ErrTransport], instead of a final
-	// response; or [ErrTransport] after it, if an ACK could not be sent.
+	// Failed comes at most once: [ErrTimeout] (Timer B or F, or 64*T1 after the CANCEL), [ErrTransport] or [ErrClosed], instead
+	// of a final response; or [ErrTransport] after it, if an ACK could not be sent.
 	Failed(c *Client, err error)
 	// TimerC says that the INVITE got no response, other than 100 ones, for the time of Timer C (RFC 3261 section 16.8). The user
 	// calls [Client.Cancel]; else Timer C runs once more. It comes only when a provisional response was received.

@@ -304,7 +304,14 @@ func TestCrowdShutdown(t *testing.T) {
 			time.Sleep(time.Duration(20+c.dice(20)) * time.Second)
 			c.table.Shutdown()
 			wg.Wait()
+			synctest.Wait()
 			requireEmpty(t, c.table)
+			for _, l := range slices.Concat(c.servers, c.clients) {
+				require.Empty(t, l.wrong, "told out of order")
+				require.True(t, l.ended, "%v: not told of the end", l.x)
+			}
+			require.NotEmpty(t, c.servers)
+			require.NotEmpty(t, c.clients)
 		})
 	}
 }

@@ -24,8 +24,8 @@
 // are not kept, but for a request that may still have to be answered with 100, and while they wait for a user that is busy. What
 // is sent is lent to the [Sender].
 //
-// The table starts no goroutines but those of its timers, and [Table.Shutdown] ends them. The user's methods run on them or on
-// the goroutine that called Receive, without a lock held.
+// The table starts no goroutines but those of its timers, and [Table.Shutdown] ends them. The user's methods run on them, on the
+// goroutine that called Receive, or at the end on that of Shutdown, without a lock held.
 //
 // # Matching
 //

@@ -29,7 +29,7 @@ var (
 	ErrBranch = errors.New("transaction: branch is in use")
 	// ErrTooMany: Config.MaxClient is reached.
 	ErrTooMany = errors.New("transaction: too many transactions")
-	// ErrClosed: the table was shut down.
+	// ErrClosed: the table was shut down, and the transaction with it.
 	ErrClosed = errors.New("transaction: table is shut down")
 )
 

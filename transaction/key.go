@@ -95,7 +95,9 @@ func (h *hasher) withTag(k key, tag string) key {
 }
 
 // hasCookie says whether RFC 3261 made the branch, which then is unique (8.1.1.7).
-func hasCookie(branch string) bool { return len(branch) > len(cookie) && strings.HasPrefix(branch, cookie) }
+func hasCookie(branch string) bool {
+	return len(branch) > len(cookie) && strings.HasPrefix(branch, cookie)
+}
 
 // appendIdentity appends what a request and its retransmissions, its ACK and its CANCEL have in common by section 17.2.3: branch and
 // sent-by; without a cookie also the Request-URI, From tag, Call-ID, and number of CSeq. URIs are compared as they are written: a

@@ -241,6 +241,14 @@ func (s *Server) finish(err error) {
 	s.ended = true
 }
 
+// close ends the transaction with its table.
+func (s *Server) close(now instant) {
+	s.step(drop, now)
+	s.canceledBy = nil
+	s.finish(ErrClosed)
+	s.tell()
+}
+
 // again handles a retransmission of the request.
 func (s *Server) again(m *sip.Message, now instant) {
 	sh := s.shard
@@ -326,7 +334,7 @@ func (s *Server) tell() {
 		return
 	}
 	s.telling = true
-	for s.toTell() && !s.shard.closed {
+	for s.toTell() {
 		m, ended, err := s.canceledBy, s.ended, s.err
 		s.canceledBy, s.ended = nil, false
 		if s.own {

@@ -1,6 +1,8 @@
 package transaction
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,10 +95,11 @@ func (sh *shard) expire() {
 	}
 }
 
-// close ends the shard.
+// close ends the shard and its transactions, and tells their users; the lock is given up meanwhile.
 func (sh *shard) close() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	servers, clients := slices.Collect(maps.Values(sh.servers)), slices.Collect(maps.Values(sh.clients))
 	sh.closed = true
 	sh.timer.Stop()
 	sh.armed = never
@@ -106,6 +109,13 @@ func (sh *shard) close() {
 	clear(sh.ongoing)
 	for k := range sh.kinds {
 		sh.kinds[k].Live = 0
+	}
+	now := sh.table.now()
+	for _, c := range clients {
+		c.close(now)
+	}
+	for _, s := range servers {
+		s.close(now)
 	}
 }
 

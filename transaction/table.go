@@ -162,7 +162,7 @@ func (t *Table) receiveRequest(m *sip.Message, p *transport.Packet) {
 	t.cfg.User.Request(s, m, p)
 
 	sh.mu.Lock()
-	if s.held {
+	if s.held || sh.closed {
 		s.held = false
 		s.fire(t.now())
 	}
@@ -326,8 +326,10 @@ func (t *Table) Stats() Stats {
 	return s
 }
 
-// Shutdown ends the table: timers stop, transactions are forgotten without a word to the user, and what is received or asked for
-// later is ignored. When it returns no goroutine of a timer runs, so it must not be called by a method of User or ClientUser.
+// Shutdown ends the table and its transactions: timers stop, nothing is sent any more, and what is received or asked for later is
+// ignored. The users are told: [ErrClosed] is a client's failure, if there was no final response, and a server's end. Who is being
+// told something else by another goroutine, or is in [User].Request, hears that from there, perhaps after Shutdown has returned.
+// Goroutines of timers have ended by then, so it must not be called by a method of User or ClientUser.
 func (t *Table) Shutdown() {
 	for i := range t.shards {
 		t.shards[i].close()

@@ -167,7 +167,7 @@ func TestSlack(t *testing.T) {
 	})
 }
 
-// After Shutdown nothing is sent and nobody is called.
+// Shutdown tells the users, and after it nothing is sent and nobody is called.
 func TestShutdown(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {
 		w.receive(udp, invite)
@@ -178,6 +178,18 @@ func TestShutdown(t *testing.T) {
 		out := options
 		out.callID = "out"
 		c, _ := w.send(udp, out, &caller{w: w})
+		answered := invite
+		answered.callID = "answered"
+		w.send(udp, answered, &caller{w: w})
+		w.answer(udp, answered, 200)
+		w.forget()
+		w.table.Shutdown()
+		require.ElementsMatch(t, []string{
+			"0.000 Failed: transaction: table is shut down", "0.000 Ended", // out
+			"0.000 Ended", // answered
+			"0.000 Ended INVITE: transaction: table is shut down",
+			"0.000 Ended OPTIONS: transaction: table is shut down",
+		}, w.log)
 		w.forget()
 		w.table.Shutdown()
 
