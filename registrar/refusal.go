@@ -18,9 +18,6 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("registrar: refused: %d %s", r.status, cmp.Or(r.reason, sip.ReasonPhrase(r.status)))
 }
 
-// SIPStatus returns the status code of the answer.
-func (r *refusal) SIPStatus() int { return r.status }
-
 func (r *refusal) response() *sip.Response {
 	res := sip.NewResponse(r.status)
 	res.Reason = r.reason
