@@ -14,7 +14,7 @@ import (
 // A goroutine for each request costs 1.4 times the CPU.
 //
 // Each method's handlers start in goroutines of their own and earn the place by
-// being quick many times in a row. One that is about to wait in our own methods
+// being quick nearly always: one slow one costs what a few dozen quick ones earn. One that is about to wait in our own methods
 // leaves the reader first: another goroutine reads on, and this one is the
 // handler's alone. For one that waits elsewhere (a database, a lock) a watchdog
 // does the same after ten to twenty milliseconds, and the place is lost, each time for
@@ -22,7 +22,8 @@ import (
 // than the request's goroutine.
 const (
 	quickTime  = 200 * time.Microsecond // what counts as quick
-	firstTerm  = 100                    // quick handlers in a row that earn the place
+	slowCost   = 25                     // quick handlers that make up for a slow one
+	firstTerm  = 100                    // quick handlers, less those costs, that earn the place
 	maxTerm    = 1_000_000
 	watchEvery = 10 * time.Millisecond
 	watchIdle  = 20 // looks without anything new after which the watchdog ends
@@ -172,7 +173,7 @@ func (g *reading) release(r *Request) bool {
 func (r *Request) detach() {
 	r.waited.Store(true)
 	if g := r.reading; g != nil && g.leave(r) {
-		r.server.trust.of(r.Method()).quick.Store(0)
+		r.server.trust.of(r.Method()).score.Store(0)
 	}
 }
 
@@ -180,8 +181,9 @@ func (r *Request) detach() {
 type trust struct{ methods [5]record }
 
 type record struct {
-	quick atomic.Int64 // quick handlers in a row
-	need  atomic.Int64 // how many it takes, less firstTerm
+	score atomic.Int64 // quick handlers, less what slow ones cost
+	need  atomic.Int64 // the score it takes, less firstTerm
+	since atomic.Int64 // quick handlers since need was changed
 }
 
 func (t *trust) of(m sip.Method) *record {
@@ -200,25 +202,33 @@ func (t *trust) of(m sip.Method) *record {
 
 func (t *trust) allows(m sip.Method) bool {
 	rec := t.of(m)
-	return rec.quick.Load() >= firstTerm+rec.need.Load()
+	return rec.score.Load() >= firstTerm+rec.need.Load()
 }
 
 // note counts a handler.
 func (t *trust) note(m sip.Method, quick bool) {
 	rec := t.of(m)
 	if !quick {
-		rec.quick.Store(0)
+		rec.score.Store(max(0, rec.score.Load()-slowCost))
 		return
 	}
-	n, need := rec.quick.Add(1), rec.need.Load()
-	if need > 0 && n > 100*need {
-		rec.need.CompareAndSwap(need, need/10)
+	need := rec.need.Load()
+	if score := rec.score.Load(); score < 2*firstTerm+need {
+		rec.score.Store(score + 1) // what two goroutines write at once may count once
+	}
+	if need > 0 && rec.since.Add(1) > 100*need {
+		rec.setNeed(need / 10)
 	}
 }
 
 // lose takes the place away, each time for longer.
 func (t *trust) lose(m sip.Method) {
 	rec := t.of(m)
-	rec.quick.Store(0)
-	rec.need.Store(min(10*(firstTerm+rec.need.Load()), maxTerm))
+	rec.score.Store(0)
+	rec.setNeed(min(10*(firstTerm+rec.need.Load()), maxTerm))
+}
+
+func (rec *record) setNeed(n int64) {
+	rec.need.Store(n)
+	rec.since.Store(0)
 }
