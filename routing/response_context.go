@@ -300,7 +300,7 @@ func (rc *responseContext) handOver() {
 // where one has gone; and none at all where the caller gave up or the server
 // ends: then it is most likely the ctx's.
 func (rc *responseContext) returned(m *sip.Message, err error) {
-	if err != nil && rc.givenUp() {
+	if err != nil && (rc.givenUp() || errors.Is(err, context.Canceled) && rc.ctx.Err() != nil) {
 		err = nil
 	}
 	var res *sip.Response

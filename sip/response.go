@@ -35,9 +35,6 @@ func (r *Response) Err() error {
 	return r.fields.err
 }
 
-// SIPStatus returns r.Status.
-func (r *Response) SIPStatus() int { return r.Status }
-
 // AppendResponse appends res to dst as the answer to req (RFC 3261 section 8.2.6), which may be the message that came with a
 // [*ParseError]. From req come all Vias, From, To, Call-ID and CSeq; Record-Route where the response may establish a dialog
 // (section 12.1.1: 101 to 299, to INVITE, SUBSCRIBE, REFER and NOTIFY); Timestamp into a 100 (section 8.2.6.1). To gets toTag if it has no
