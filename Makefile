@@ -10,7 +10,8 @@ SOAK     ?= 200000
 help:
 	@echo 'make test      everything below, in this order; under 20 minutes on two cores'
 	@echo 'make check     gofmt, go vet'
-	@echo 'make unit      go test -race ./...   (plain "go test ./..." needs no root and no packages)'
+	@echo 'make unit      go test -race ./..., with a C compiler, which the race detector takes; installs gcc'
+	@echo '               where it may (plain "go test ./..." needs no root and no packages)'
 	@echo 'make soak      SOAK=$(SOAK) calls through a relay in memory: nothing of them stays'
 	@echo 'make fuzz      every fuzz target for FUZZTIME=$(FUZZTIME) each'
 	@echo 'make interop   the examples against SIPp, baresip and raw sockets; installs'
@@ -27,7 +28,7 @@ check:
 
 unit:
 	@echo '== unit tests'
-	$(GO) test -race ./...
+	$(GO) test $$(GO='$(GO)' scripts/race) ./...
 
 soak: # without the race detector, which takes four times as long; make unit has run a tenth of it with
 	@echo '== soak: $(SOAK) calls'
