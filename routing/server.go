@@ -293,15 +293,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.work.Wait()
 		close(done)
 	}()
+	var err error
 	select {
 	case <-done:
-	case <-ctx.Done():
+	default:
+		select {
+		case <-done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	}
 	s.table.Shutdown()
-	if err := s.layer.Shutdown(ctx); err != nil {
-		return err
+	if closing := s.layer.Shutdown(ctx); closing != nil {
+		return closing
 	}
-	return ctx.Err()
+	return err
 }
 
 // start runs f in a goroutine that Shutdown waits for. It reports false after Shutdown.
