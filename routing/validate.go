@@ -27,8 +27,8 @@ func (s *Server) validate(m *sip.Message) *sip.Response {
 		}
 	}
 	if m.Has(sip.Route) {
-		for _, err := range m.Addresses(sip.Route) {
-			if err != nil {
+		for a, err := range m.Addresses(sip.Route) {
+			if err != nil || !a.URI.IsSIP() {
 				return badRequest("Bad Route")
 			}
 		}
