@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"regexp"
 	"runtime"
@@ -102,6 +103,7 @@ func newBench(t *testing.T, tune ...func(*bench)) *bench {
 	b.store = &registrar.MemoryStore{}
 	b.server = newServer(b.store)
 	b.server.Transport.Network = b.host
+	b.server.Resolver = noNames{}
 	b.server.OnInvalid = b.refused
 	for _, tune := range tune {
 		tune(b)
@@ -113,6 +115,13 @@ func newBench(t *testing.T, tune ...func(*bench)) *bench {
 	require.NoError(t, b.server.Listen(t.Context(), "udp:10.0.0.1", "tcp:10.0.0.1"))
 	b.alice, b.bob = b.phone("alice", "10.0.0.2", "UDP"), b.phone("bob", "10.0.0.3", "TCP")
 	return b
+}
+
+// noNames is a resolver for a network without names: the system's leaves the bubble.
+type noNames struct{}
+
+func (noNames) Resolve(_ context.Context, uri sip.URI) ([]transport.Hop, error) {
+	return nil, fmt.Errorf("no such host: %s", uri.Host)
 }
 
 // endAttack closes what the attacker has open.

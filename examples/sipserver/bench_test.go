@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -10,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goser-project/goser/registrar"
+	"github.com/goser-project/goser/sip"
 	"github.com/goser-project/goser/siptest"
+	"github.com/goser-project/goser/transport"
 )
 
 // bench is a network with one server, "server", that serves example.org on UDP and TCP.
@@ -33,6 +36,7 @@ func runBench(t *testing.T, options siptest.Options, f func(b *bench)) {
 		b.host = b.net.Host("server", "10.0.0.1", "2001:db8::1")
 		b.proxy = newProxy(store, []string{"example.org"}, slog.New(slog.DiscardHandler))
 		b.proxy.server.Transport.Network = b.host
+		b.proxy.server.Resolver = noNames{}
 		t.Cleanup(func() {
 			require.NoError(t, b.proxy.server.Shutdown(context.Background()))
 			store.Close()
@@ -41,6 +45,13 @@ func runBench(t *testing.T, options siptest.Options, f func(b *bench)) {
 		f(b)
 		b.settle()
 	})
+}
+
+// noNames is a resolver for a network without names: the system's leaves the bubble.
+type noNames struct{}
+
+func (noNames) Resolve(_ context.Context, uri sip.URI) ([]transport.Hop, error) {
+	return nil, fmt.Errorf("no such host: %s", uri.Host)
 }
 
 // settle waits until every transaction has ended.
