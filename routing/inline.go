@@ -14,12 +14,13 @@ import (
 // A goroutine for each request costs 1.4 times the CPU.
 //
 // Each method's handlers start in goroutines of their own and earn the place by
-// being quick nearly always: one slow one costs what a few dozen quick ones earn. One that is about to wait in our own methods
-// leaves the reader first: another goroutine reads on, and this one is the
-// handler's alone. For one that waits elsewhere (a database, a lock) a watchdog
-// does the same after ten to twenty milliseconds, and the place is lost, each time for
-// longer, until there has been none for long. It looks at intervals, as a timer for each request would cost more
-// than the request's goroutine.
+// being quick nearly always: a slow one costs what a few dozen quick ones earn.
+// One that is about to wait in our own methods leaves the reader first: another
+// goroutine reads on, and this one is the handler's alone. For one that waits
+// elsewhere (a database, a lock) a watchdog does the same after ten to twenty
+// milliseconds, and the place is lost, each time for longer, until there has
+// been none for long. It looks at intervals, as a timer for each request would
+// cost more than the request's goroutine.
 const (
 	quickTime  = 200 * time.Microsecond // what counts as quick
 	slowCost   = 25                     // quick handlers that make up for a slow one

@@ -131,7 +131,8 @@ type Server struct {
 	work      sync.WaitGroup  // handlers and engine goroutines
 	mu        sync.Mutex      // guards closed against work.Add
 	closed    bool
-	listening sync.Mutex // the identity is made of all listeners at once
+	ended     chan struct{} // closed when all work has ended after Shutdown
+	listening sync.Mutex    // the identity is made of all listeners at once
 }
 
 // init makes the parts on first use.
@@ -144,6 +145,7 @@ func (s *Server) init() {
 		if s.resolver = s.Resolver; s.resolver == nil {
 			s.resolver = systemResolver{net.DefaultResolver}
 		}
+		s.ended = make(chan struct{})
 		s.ctx, s.stop = context.WithCancel(context.Background())
 		var end context.CancelFunc
 		s.noTime, end = context.WithCancel(context.Background())
@@ -284,21 +286,22 @@ func (s *Server) Contact(f transport.Flow) sip.URI {
 // server have ended, or ctx's error while some handlers still run.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.init()
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
 	s.stop()
-	done := make(chan struct{})
-	go func() {
-		s.work.Wait()
-		close(done)
-	}()
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		go func() {
+			s.work.Wait()
+			close(s.ended)
+		}()
+	}
+	s.mu.Unlock()
 	var err error
 	select {
-	case <-done:
+	case <-s.ended:
 	default:
 		select {
-		case <-done:
+		case <-s.ended:
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
