@@ -66,8 +66,9 @@ type Server struct {
 	// transaction table's default.
 	MaxTransactions int
 
-	// MaxHandlers bounds the handlers that run or wait to run; above it new
-	// requests are refused with 503. 0 means DefaultMaxHandlers.
+	// MaxHandlers bounds the handlers that run or wait; above it new requests
+	// are refused with 503. One that waits for its targets costs about 20 KB of
+	// memory, so the default may come to a gigabyte. 0 means DefaultMaxHandlers.
 	MaxHandlers int
 
 	// MaxBreadth is the Max-Breadth given to requests that come without one,

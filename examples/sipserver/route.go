@@ -81,7 +81,7 @@ func (p *proxy) toUser(ctx context.Context, r *routing.Request) error {
 		}
 	}
 	if r.Method() == sip.INVITE {
-		p.log.Info("call", "from", caller(r), "to", r.URI().String(), "status", res.Status, "after", time.Since(began).Round(time.Millisecond))
+		p.log.Info("call", "from", short(r.Message.From().URI.String()), "to", short(r.URI().String()), "status", res.Status, "after", time.Since(began).Round(time.Millisecond))
 	}
 	return nil
 }
@@ -135,9 +135,15 @@ func (p *proxy) serves() string {
 	return strings.Join(p.domains, ", ")
 }
 
-func caller(r *routing.Request) string { return r.Message.From().URI.String() }
+// short is text that a stranger sent, cut to what a log line can bear.
+func short(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "…"
+	}
+	return s
+}
 
 func (p *proxy) logRegistration(e registrar.Event) {
 	p.known.add(e.AOR)
-	p.log.Info(e.Kind.String(), "user", e.AOR, "contact", e.Binding.Contact, "flow", e.Binding.Flow.String(), "until", e.Binding.Expires.Format(time.TimeOnly))
+	p.log.Info(e.Kind.String(), "user", short(e.AOR), "contact", short(e.Binding.Contact), "flow", e.Binding.Flow.String(), "until", e.Binding.Expires.Format(time.TimeOnly))
 }
