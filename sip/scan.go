@@ -122,9 +122,11 @@ func (s *scanner) scan(data []byte) bool {
 			s.body = i + 2
 			return true
 		case i == len(data):
-			// Every line that there is could be read, so that this can be answered.
+			// Every line that there is could be read, so that this can be answered, once it has an empty line.
 			s.fail(StatusBadRequest, "Truncated Message", CauseTruncated, "no empty line after the header fields")
-			s.body = i
+			s.data = append(data[:i:i], "\r\n"...)
+			s.view = unsafe.String(unsafe.SliceData(s.data), len(s.data))
+			s.body = i + 2
 			return true
 		case s.count == s.headers:
 			ok = s.fail(StatusMessageTooLarge, "Too Many Header Fields", CauseTooMany, "")
