@@ -18,9 +18,9 @@
 //
 // A received request passes validation (16.3) and route preprocessing (16.4)
 // and then runs through the handler, which may block: no socket reader waits
-// for it. (Handlers of a method that have been quick a hundred times, nearly always,
-// run on the reader's goroutine, and lose that place, after twenty milliseconds
-// at the most, when one of them is not.) The handler calls one of
+// for it. (Handlers of a method that have been quick a hundred times, nearly
+// always, run on the reader's goroutine, and lose that place, after twenty
+// milliseconds at the most, when one of them is not.) The handler calls one of
 //
 //   - [Request.Forward]: fork to targets in parallel, wait for the outcome;
 //   - [Request.Relay]: hand the request over and return at once;

@@ -215,6 +215,9 @@ func (s *Server) respondStateless(f transport.Flow, m *sip.Message, res *sip.Res
 	}
 }
 
+// responseGrace bounds opening a connection for a response.
+const responseGrace = 5 * time.Second
+
 // sendAnew sends a response over a new connection when the one that the
 // request came on is gone (RFC 3261 18.2.2).
 func (s *Server) sendAnew(via *sip.ViaParm, f transport.Flow, b []byte) {

@@ -65,12 +65,12 @@ type action struct {
 type actionKind uint8
 
 const (
-	doRelay   actionKind = iota // send a received response upstream
-	doAnswer                    // send a response made here upstream
-	doCancel                    // cancel a branch
-	doWake                      // wake the handler that waits for a group
-	doDrop                      // end the server transaction without an answer
-	doEndOnce                   // end the handler's ctx
+	doRelay      actionKind = iota // send a received response upstream
+	doAnswer                       // send a response made here upstream
+	doCancel                       // cancel a branch
+	doWake                         // wake the handler that waits for a group
+	doDrop                         // end the server transaction without an answer
+	doEndContext                   // end the handler's ctx
 )
 
 // Reasons of the CANCELs that we send (RFC 3326).
@@ -144,7 +144,7 @@ func (rc *responseContext) act(a *action) {
 		a.group.wake()
 	case doDrop:
 		rc.tx.Drop()
-	case doEndOnce:
+	case doEndContext:
 		rc.ctx.end(ErrCancelled)
 	}
 }
@@ -254,7 +254,7 @@ func (rc *responseContext) cancelled(reason string) {
 			return
 		}
 		rc.callerOff = true
-		rc.later(action{do: doEndOnce})
+		rc.later(action{do: doEndContext})
 		rc.releaseGroups(Response{Status: sip.StatusRequestTerminated, Err: ErrCancelled, done: true})
 		rc.cancelBranches(reason)
 		rc.settle()

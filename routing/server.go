@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/goser-project/goser/sip"
 	"github.com/goser-project/goser/transaction"
@@ -397,5 +396,3 @@ func defaultInt(v, d int) int {
 	}
 	return v
 }
-
-const responseGrace = 5 * time.Second // bound on opening a connection for a response

@@ -31,7 +31,7 @@ type Stats struct {
 	InvalidAnswered uint64 // malformed requests that were answered 400, 505, …
 	InvalidDropped  uint64 // malformed messages that could not be answered
 	Refused         uint64 // requests refused by validation (RFC 3261 16.3): 400, 416, 420
-	Overloaded      uint64 // requests refused as too many handlers run
+	Overloaded      uint64 // requests refused as too many handlers run, or at shutdown; responses and branches given up as too many connections are being opened
 	Dropped         uint64 // requests ended by ErrDrop
 	StrayResponses  uint64 // responses that belong to no transaction
 	StrayACKs       uint64 // ACKs that were not passed on
@@ -43,7 +43,7 @@ type Stats struct {
 	HandlerErrors       uint64 // handlers that returned an error that is no answer
 	Panics              uint64 // handlers that panicked or ended their goroutine
 	Unanswered          uint64 // handlers that returned nil with nothing sent
-	LateHandlers        uint64 // handlers that kept a reader waiting, for some milliseconds, before it read on without them
+	LateHandlers        uint64 // handlers that kept a reader waiting, for ten to twenty milliseconds, before it read on without them
 	BadEdits            uint64 // responses and branches not sent as an edit was refused
 	ProvisionalsDropped uint64 // provisional responses dropped as a Fork does not read them
 

@@ -43,6 +43,7 @@ func run(listen, advertise string, domains []string) error {
 	defer store.Close()
 
 	p := newProxy(store, domains, log)
+	store.OnExpire = p.logRegistration // a phone that went away without a word
 	p.server.Advertise = advertise
 	if err := p.server.Listen(ctx, strings.Split(listen, ",")...); err != nil {
 		return err
