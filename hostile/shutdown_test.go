@@ -58,6 +58,7 @@ func TestShutdownUnderAttack(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		require.NoError(t, b.server.Shutdown(ctx))
+		synctest.Wait() // a goroutine that has said that it ends is still on its way out
 		require.Equal(t, gauges{}, gaugesOf(b.server))
 		for i := range each {
 			a.send(message("OPTIONS", "sip:example.org", "10.0.0.66", 5*each+i))
