@@ -92,7 +92,7 @@ func (m *mmsg) read(slots []*slot) (int, error) {
 // receive is called by the runtime when there is something to read.
 func (m *mmsg) receive(fd uintptr) bool {
 	for {
-		n, _, e := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&m.headers)), batchSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&m.headers)), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch e {
 		case 0:
 			m.n, m.err = int(n), nil

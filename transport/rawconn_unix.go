@@ -22,12 +22,12 @@ func rawConn(nc net.Conn) syscall.RawConn {
 
 // rawRead reads without waiting. again: there is nothing now. n is 0 without an error at the end of the stream.
 func rawRead(fd uintptr, b []byte) (n int, again bool, err error) {
-	return retry(syscall.Read, fd, b)
+	return retry(sysRead, fd, b)
 }
 
 // rawWrite writes without waiting. again: nothing can be taken now.
 func rawWrite(fd uintptr, b []byte) (n int, again bool, err error) {
-	return retry(syscall.Write, fd, b)
+	return retry(sysWrite, fd, b)
 }
 
 func retry(call func(int, []byte) (int, error), fd uintptr, b []byte) (int, bool, error) {

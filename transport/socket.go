@@ -17,7 +17,8 @@ type socket struct {
 	ls    Listener
 	addr  netip.AddrPort // ls.Addr
 	pc    net.PacketConn
-	fast  addrPortConn // pc, if it has the methods
+	fast  addrPortConn    // pc, if it has the methods
+	now   *datagramSender // nil if pc is no socket of the operating system
 
 	readBuffer int // what the kernel granted; 0 if unknown
 	in, out    datagrams
@@ -52,6 +53,7 @@ func (l *Layer) newSocket(pc net.PacketConn, advertise string) (*socket, error) 
 	}
 	s := &socket{layer: l, ls: ls, addr: ls.Addr, pc: pc}
 	s.fast, _ = pc.(addrPortConn)
+	s.now = newDatagramSender(pc, s.addr)
 	if u, ok := pc.(bufferedConn); ok && l.cfg.ReadBuffer > 0 {
 		s.setReadBuffer(u, l.cfg.ReadBuffer)
 	}
@@ -97,6 +99,9 @@ func (s *socket) send(to netip.AddrPort, b []byte) error {
 func (s *socket) write(to netip.AddrPort, b []byte) (err error) {
 	if len(b) > maxDatagram-8 { // less the UDP header; IPv4 leaves 20 bytes less, which the kernel knows
 		return ErrTooLarge
+	}
+	if done, err := s.now.send(to, b); done {
+		return err
 	}
 	if s.fast != nil {
 		_, err = s.fast.WriteToUDPAddrPort(b, to)
