@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/goser-project/goser/sip"
 	"github.com/goser-project/goser/transport"
 )
 
@@ -14,18 +13,13 @@ import (
 // A goroutine for each request costs 1.4 times the CPU.
 //
 // Each method's handlers start in goroutines of their own and earn the place by
-// being quick nearly always: a slow one costs what a few dozen quick ones earn.
-// One that is about to wait in our own methods leaves the reader first: another
-// goroutine reads on, and this one is the handler's alone. For one that waits
-// elsewhere (a database, a lock) a watchdog does the same after ten to twenty
-// milliseconds, and the place is lost, each time for longer, until there has
-// been none for long. It looks at intervals, as a timer for each request would
-// cost more than the request's goroutine.
+// being quick (see trust). One that is about to wait in our own methods leaves
+// the reader first: another goroutine reads on, and this one is the handler's
+// alone. For one that waits elsewhere (a database, a lock) a watchdog does the
+// same after ten to twenty milliseconds, and the place is lost. It looks at
+// intervals, as a timer for each request would cost more than the request's
+// goroutine.
 const (
-	quickTime  = 200 * time.Microsecond // what counts as quick
-	slowCost   = 25                     // quick handlers that make up for a slow one
-	firstTerm  = 100                    // quick handlers, less those costs, that earn the place
-	maxTerm    = 1_000_000
 	watchEvery = 10 * time.Millisecond
 	watchIdle  = 20 // looks without anything new after which the watchdog ends
 )
@@ -91,7 +85,7 @@ func (s *Server) serveInline(r *Request, p *transport.Packet) {
 	began := time.Now()
 	s.serve(r)
 	ended = true
-	s.trust.note(r.Method(), !r.waited.Load() && time.Since(began) < quickTime)
+	s.trust.note(r, began)
 }
 
 // startWatchdog starts the goroutine that looks for late handlers; it ends
@@ -137,7 +131,7 @@ func (s *Server) look() (active bool) {
 		g.seen = g.runs
 		g.mu.Unlock()
 		if late && g.leave(r) {
-			s.trust.lose(r.Method())
+			s.trust.lose(r.Method(), time.Now())
 			s.counters.lateHandlers.Add(1)
 		}
 	}
@@ -176,60 +170,4 @@ func (r *Request) detach() {
 	if g := r.reading; g != nil && g.leave(r) {
 		r.server.trust.of(r.Method()).score.Store(0)
 	}
-}
-
-// trust says whether handlers of a method may run on the reader's goroutine.
-type trust struct{ methods [5]record }
-
-type record struct {
-	score atomic.Int64 // quick handlers, less what slow ones cost
-	need  atomic.Int64 // the score it takes, less firstTerm
-	since atomic.Int64 // quick handlers since need was changed
-}
-
-func (t *trust) of(m sip.Method) *record {
-	switch m {
-	case sip.INVITE:
-		return &t.methods[0]
-	case sip.ACK, sip.BYE:
-		return &t.methods[1]
-	case sip.REGISTER:
-		return &t.methods[2]
-	case sip.OPTIONS:
-		return &t.methods[3]
-	}
-	return &t.methods[4]
-}
-
-func (t *trust) allows(m sip.Method) bool {
-	rec := t.of(m)
-	return rec.score.Load() >= firstTerm+rec.need.Load()
-}
-
-// note counts a handler.
-func (t *trust) note(m sip.Method, quick bool) {
-	rec := t.of(m)
-	if !quick {
-		rec.score.Store(max(0, rec.score.Load()-slowCost))
-		return
-	}
-	need := rec.need.Load()
-	if score := rec.score.Load(); score < 2*firstTerm+need {
-		rec.score.Store(score + 1) // what two goroutines write at once may count once
-	}
-	if need > 0 && rec.since.Add(1) > 100*need {
-		rec.setNeed(need / 10)
-	}
-}
-
-// lose takes the place away, each time for longer.
-func (t *trust) lose(m sip.Method) {
-	rec := t.of(m)
-	rec.score.Store(0)
-	rec.setNeed(min(10*(firstTerm+rec.need.Load()), maxTerm))
-}
-
-func (rec *record) setNeed(n int64) {
-	rec.need.Store(n)
-	rec.since.Store(0)
 }

@@ -151,7 +151,7 @@ func (s *Server) runHandler(r *Request) {
 	run := func() {
 		began := time.Now()
 		s.serve(r)
-		s.trust.note(r.Method(), !r.waited.Load() && time.Since(began) < quickTime)
+		s.trust.note(r, began)
 	}
 	if !s.start(run) {
 		s.counters.handlers.Add(-1)

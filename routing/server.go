@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/goser-project/goser/sip"
 	"github.com/goser-project/goser/transaction"
@@ -151,6 +152,7 @@ func (s *Server) init() {
 		s.noTime, end = context.WithCancel(context.Background())
 		end()
 		s.order.init(s.seed)
+		s.trust.epoch = time.Now()
 		config := s.Transport
 		config.Receive = s.receive
 		config.NewSplitter = func() transport.Splitter { return s.Parser.NewSplitter() }
