@@ -58,6 +58,9 @@ func (r *registration) apply(old []Binding, watched bool) (bindings []Binding, e
 		}
 		return old[:0], events, nil
 	}
+	if r.repeats(old) {
+		return old, nil, nil
+	}
 	added := 0
 	for i := range r.contacts {
 		c := &r.contacts[i]
@@ -89,6 +92,20 @@ func (r *registration) apply(old []Binding, watched bool) (bindings []Binding, e
 // follows says whether the REGISTER may change b: it is of another Call-ID, or later than the one that b is from.
 func (r *registration) follows(b *Binding) bool {
 	return r.callID != b.CallID || r.cseq > b.CSeq
+}
+
+// repeats says whether the REGISTER was here before: as it is done completely or not at all, one binding with its Call-ID and CSeq
+// is enough. "UAs MUST NOT send a new registration … until they have received a final response from the registrar for the previous
+// one or the previous REGISTER request has timed out" (RFC 3261 section 10.2), so a repetition comes before anything that it could
+// undo. A removal that finds what it removes is no repetition.
+func (r *registration) repeats(old []Binding) bool {
+	for i := range r.contacts {
+		c := &r.contacts[i]
+		if at := c.find(old); at >= 0 && c.Live(r.now) && old[at].CallID == r.callID && old[at].CSeq == r.cseq {
+			return true
+		}
+	}
+	return false
 }
 
 // find returns the place of the binding that c is about, -1 if there is none. URI equality is not transitive, so more than one may

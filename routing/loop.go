@@ -19,7 +19,7 @@ const magicCookie = "z9hG4bK"
 func (r *Request) newVia(in, out *place) string {
 	var a [192]byte
 	b := append(append(a[:0], out.via...), magicCookie...)
-	if r.server.Stateless && !r.own {
+	if r.stateless() {
 		return string(r.appendStateless(b, in.number))
 	}
 	b = strconv.AppendUint(b, r.server.rand(), 36)
@@ -27,6 +27,10 @@ func (r *Request) newVia(in, out *place) string {
 	b = strconv.AppendUint(b, r.loopHash(), 36)
 	return string(b)
 }
+
+// stateless reports whether nothing is kept of the request, so that its branch
+// has to tell where responses go. An ACK has none, outside of stateless servers.
+func (r *Request) stateless() bool { return !r.own && r.server.stateless(r.Method()) }
 
 // loopHash covers what decides about the routing of the request as it came:
 // RFC 5393 4.2.1 names these, and leaves out the topmost Via. The socket is
@@ -65,7 +69,7 @@ func (r *Request) loopHash() uint64 {
 // looped reports whether the request was here before with the same routing. A
 // stateless server cannot tell, and cannot fork either: Max-Forwards ends its loops.
 func (r *Request) looped() bool {
-	if r.server.Stateless && !r.own {
+	if r.stateless() {
 		return false
 	}
 	id := r.server.identity.load()

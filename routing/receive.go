@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/goser-project/goser/sip"
@@ -31,18 +32,26 @@ func (s *Server) receive(p *transport.Packet) {
 			s.counters.strayResponses.Add(1)
 			return
 		}
-		if s.Stateless && hasSecondVia(m) { // else it answers a request of our own
+		if s.stateless(m.CSeq().Method) && hasSecondVia(m) { // else it answers a request of our own
 			s.relayResponseStateless(m)
 			return
 		}
 	default:
 		s.counters.requestsReceived.Add(1)
-		if s.Stateless {
+		if s.stateless(m.Method()) {
 			s.request(nil, m, p)
 			return
 		}
 	}
 	s.table.Receive(m, p)
+}
+
+// stateless reports whether requests of a method have no transactions.
+func (s *Server) stateless(m sip.Method) bool {
+	if s.Stateless || len(s.StatelessMethods) == 0 {
+		return s.Stateless
+	}
+	return m != sip.INVITE && m != sip.ACK && m != sip.CANCEL && slices.Contains(s.StatelessMethods, m)
 }
 
 // isKeepalive recognises datagrams that only keep a NAT binding open: CRLF

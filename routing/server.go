@@ -51,6 +51,13 @@ type Server struct {
 	// and CANCEL come to the handler like other requests.
 	Stateless bool
 
+	// StatelessMethods are handled without a transaction: a retransmission runs
+	// the handler again, Relay sends one copy, and what needs a transaction
+	// fails with ErrStateless. It is for requests that may be done twice, like
+	// REGISTER, as it saves remembering each for 32 seconds. INVITE, ACK and
+	// CANCEL in it have no effect. It must not be changed once the server serves.
+	StatelessMethods []sip.Method
+
 	// Transport holds the limits and deadlines of sockets. Receive, NewSplitter
 	// and Closed belong to the Server; a Closed that is set is called too.
 	Transport transport.Config

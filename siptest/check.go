@@ -31,9 +31,13 @@ func (e *Exchange) check(m *sip.Message, text string) {
 }
 
 // checkFinal refuses what may not follow a final response: a 2xx to an INVITE may follow anything, from each fork one;
-// else only the same one may come again.
+// else only the same one may come again. A user agent server without transactions, as a registrar may be, answers a
+// repeated request anew (8.2.7): with the same status and To tag, but perhaps with another list of bindings.
 func (e *Exchange) checkFinal(m *sip.Message, text string) {
 	if e.final == nil || e.seen[text] > 1 {
+		return
+	}
+	if e.method == string(sip.REGISTER) && e.final.Status() == m.Status() && e.final.ToTag() == m.ToTag() {
 		return
 	}
 	if e.method == string(sip.INVITE) && m.Status() < 300 {

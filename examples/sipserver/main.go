@@ -21,24 +21,30 @@ import (
 
 	"github.com/goser-project/goser/registrar"
 	"github.com/goser-project/goser/routing"
+	"github.com/goser-project/goser/sip"
 )
 
 func main() {
 	listen := flag.String("listen", "udp::5060,tcp::5060", "comma-separated `addresses` to listen on, like udp:127.0.0.1:5060,tcp:[::1]:5060")
 	advertise := flag.String("advertise", "", "`host[:port]` at which others reach us, if not the listeners' own")
+	verbose := flag.Bool("v", false, "log each registration and each call")
 	var domains list
 	flag.Var(&domains, "domain", "`domain` to serve, repeatable (default: every address and name of this server)")
 	flag.Parse()
-	if err := run(*listen, *advertise, domains); err != nil {
+	if err := run(*listen, *advertise, *verbose, domains); err != nil {
 		fmt.Fprintln(os.Stderr, "sipserver:", err)
 		os.Exit(1)
 	}
 }
 
-func run(listen, advertise string, domains []string) error {
+func run(listen, advertise string, verbose bool, domains []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	store := &registrar.MemoryStore{}
 	defer store.Close()
 
@@ -68,7 +74,7 @@ func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
 // newProxy makes the server of a location store and its domains.
 func newProxy(store registrar.Store, domains []string, log *slog.Logger) *proxy {
-	p := &proxy{log: log, domains: domains}
+	p := &proxy{log: log, domains: domains, known: newUserSet()}
 	if len(domains) == 0 {
 		if name, err := os.Hostname(); err == nil {
 			p.names = []string{name, "localhost"}
@@ -80,6 +86,8 @@ func newProxy(store registrar.Store, domains []string, log *slog.Logger) *proxy 
 		Names:   append(p.names, domains...),
 		Logger:  log,
 		Handler: routing.HandlerFunc(p.route),
+		// The registrar answers a repeated REGISTER as it answered the first.
+		StatelessMethods: []sip.Method{sip.REGISTER},
 	}
 	return p
 }

@@ -19,7 +19,7 @@ type proxy struct {
 	register  routing.Handler // the registrar's
 	domains   []string        // as configured; none: every host that is us
 	names     []string        // host names that are us then
-	known     userSet
+	known     *userSet
 	log       *slog.Logger
 }
 
@@ -80,8 +80,8 @@ func (p *proxy) toUser(ctx context.Context, r *routing.Request) error {
 			break
 		}
 	}
-	if r.Method() == sip.INVITE {
-		p.log.Info("call", "from", short(r.Message.From().URI.String()), "to", short(r.URI().String()), "status", res.Status, "after", time.Since(began).Round(time.Millisecond))
+	if r.Method() == sip.INVITE && p.log.Enabled(ctx, slog.LevelDebug) {
+		p.log.Debug("call", "from", short(r.Message.From().URI.String()), "to", short(r.URI().String()), "status", res.Status, "after", time.Since(began).Round(time.Millisecond))
 	}
 	return nil
 }
@@ -145,5 +145,8 @@ func short(s string) string {
 
 func (p *proxy) logRegistration(e registrar.Event) {
 	p.known.add(e.AOR)
-	p.log.Info(e.Kind.String(), "user", short(e.AOR), "contact", short(e.Binding.Contact), "flow", e.Binding.Flow.String(), "until", e.Binding.Expires.Format(time.TimeOnly))
+	if !p.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	p.log.Debug(e.Kind.String(), "user", short(e.AOR), "contact", short(e.Binding.Contact), "flow", e.Binding.Flow.String(), "until", e.Binding.Expires.Format(time.TimeOnly))
 }
