@@ -18,7 +18,8 @@ type branch struct {
 	target *Target // nil once it has ended
 
 	client       *transaction.Client
-	onward       *onward // where the copy may go if nobody answers
+	failed       *transaction.Client // one that failed, perhaps before it was known here
+	onward       *onward             // where the copy may go if nobody answers
 	cancelReason string
 	cancelled    bool // with cancelReason; the client transaction may not be there yet
 	heard        bool // something came back
@@ -77,6 +78,9 @@ func hasSecondVia(m *sip.Message) bool {
 
 // Failed takes the end without a final response.
 func (b *branch) Failed(c *transaction.Client, err error) {
+	b.rc.mu.Lock()
+	b.failed = c
+	b.rc.mu.Unlock()
 	if b.goOn() {
 		return
 	}
@@ -179,7 +183,7 @@ func (b *branch) begin(out outbound, r *Request) error {
 	c, err := rc.server.table.NewClient(out.flow, r.Method(), r.Message.CallID(), out.branch, out.text, b)
 	rc.mu.Lock()
 	b.sending = false
-	if err == nil {
+	if err == nil && b.failed != c {
 		b.client = c
 	}
 	cancelNow := b.cancelled

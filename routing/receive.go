@@ -54,6 +54,14 @@ func (s *Server) stateless(m sip.Method) bool {
 	return m != sip.INVITE && m != sip.ACK && m != sip.CANCEL && slices.Contains(s.StatelessMethods, m)
 }
 
+// sendFailed takes the news of a datagram that was refused by the kernel later.
+func (s *Server) sendFailed(f transport.Flow, data []byte, err error) {
+	s.table.SendFailed(data, err)
+	if told := s.Transport.SendFailed; told != nil {
+		told(f, data, err)
+	}
+}
+
 // isKeepalive recognises datagrams that only keep a NAT binding open: CRLF
 // pings (RFC 5626 4.4.1) and the four zero bytes that some servers send.
 func isKeepalive(data []byte) bool {

@@ -59,7 +59,7 @@ type Server struct {
 	StatelessMethods []sip.Method
 
 	// Transport holds the limits and deadlines of sockets. Receive, NewSplitter
-	// and Closed belong to the Server; a Closed that is set is called too.
+	// and Closed belong to the Server; a Closed or SendFailed that is set is called too.
 	Transport transport.Config
 
 	// Parser holds the limits of messages.
@@ -162,6 +162,7 @@ func (s *Server) init() {
 		s.trust.epoch = time.Now()
 		config := s.Transport
 		config.Receive = s.receive
+		config.SendFailed = s.sendFailed
 		config.NewSplitter = func() transport.Splitter { return s.Parser.NewSplitter() }
 		if config.Logger == nil {
 			config.Logger = s.Logger

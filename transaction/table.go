@@ -235,6 +235,30 @@ func (t *Table) receiveCancel(m *sip.Message, p *transport.Packet) {
 	sh.mu.Unlock()
 }
 
+// SendFailed tells that the message b, for which Sender.Send returned nil, could not be sent after all. If it is a request, its
+// client transaction fails with [ErrTransport], unless there is a response nevertheless; all else is ignored.
+func (t *Table) SendFailed(b []byte, err error) {
+	m, bad := parseSent(b)
+	if bad != nil || !m.IsRequest() {
+		return
+	}
+	method := m.Method()
+	if method == sip.ACK {
+		method = sip.INVITE
+	}
+	k := t.hash.client(m.Via().Branch, method)
+	sh := t.shardOf(m.CallID())
+	now := t.now()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if c := sh.clients[k]; c != nil {
+		c.failed(notice{}, err, now)
+		if n, ok := c.nextNotice(); ok && !c.telling {
+			c.dispatch(n, now)
+		}
+	}
+}
+
 // serverKey is the key of a request other than ACK, but for the method.
 func (t *Table) serverKey(m *sip.Message, via *sip.ViaParm) key {
 	k := t.hash.server(m, via)

@@ -4,11 +4,15 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 	"unsafe"
 )
 
 // batchSize is how many datagrams one system call may bring.
 const batchSize = 32
+
+// maxDelay is how long a datagram is queued, but for the time that a single Receive takes. A batch takes less, mostly.
+const maxDelay = 500 * time.Microsecond
 
 // slot is the place of one datagram in a batch. Most fit into buf; memory for a longer one is allocated when it has
 // come.
@@ -58,6 +62,7 @@ type batch struct {
 	reader  batchReader
 	slots   []*slot
 	n, next int // slots[next:n] are still to be received
+	pushed  time.Duration // when what is sent was given to the kernel last
 	pause   backoff
 	run     func() // read as a member of the group; made once, so that a go statement needs nothing else
 }
@@ -66,6 +71,7 @@ func newBatch(s *socket) *batch {
 	b := &batch{socket: s}
 	b.run = func() {
 		defer s.layer.group.leave()
+		s.sender.push(false) // the rest of the batch may take its time
 		b.read()
 	}
 	var size int
@@ -92,12 +98,15 @@ func (b *batch) read() {
 		if detached := b.receive(); detached {
 			return
 		}
+		s.sender.push(true)
 		n, err := b.reader.read(b.slots)
 		b.n, b.next = n, 0
 		switch {
 		case err == nil:
 			b.pause.reset()
 			s.in.count(b.slots[:n])
+			s.sender.begin(n)
+			b.pushed = s.layer.now()
 		case errors.Is(err, net.ErrClosed) || s.layer.closing.Load():
 			s.layer.remove(s)
 			return
@@ -121,8 +130,19 @@ func (b *batch) receive() (detached bool) {
 			l.freeSlot(sl)
 			return true
 		}
+		if b.next < b.n {
+			b.hurry()
+		}
 	}
 	return false
+}
+
+// hurry sends what is queued if the batch takes long.
+func (b *batch) hurry() {
+	if now := b.socket.layer.now(); now-b.pushed > maxDelay {
+		b.socket.sender.push(false)
+		b.pushed = now
+	}
 }
 
 // detach implements detacher.

@@ -13,12 +13,12 @@ const maxDatagram = 65535
 
 // socket receives and sends datagrams.
 type socket struct {
-	layer *Layer
-	ls    Listener
-	addr  netip.AddrPort // ls.Addr
-	pc    net.PacketConn
-	fast  addrPortConn    // pc, if it has the methods
-	now   *datagramSender // nil if pc is no socket of the operating system
+	layer  *Layer
+	ls     Listener
+	addr   netip.AddrPort // ls.Addr
+	pc     net.PacketConn
+	fast   addrPortConn // pc, if it has the methods
+	sender *sender      // nil if pc is no socket of the operating system
 
 	readBuffer int // what the kernel granted; 0 if unknown
 	in, out    datagrams
@@ -53,7 +53,7 @@ func (l *Layer) newSocket(pc net.PacketConn, advertise string) (*socket, error) 
 	}
 	s := &socket{layer: l, ls: ls, addr: ls.Addr, pc: pc}
 	s.fast, _ = pc.(addrPortConn)
-	s.now = newDatagramSender(pc, s.addr)
+	s.sender = newSender(s)
 	if u, ok := pc.(bufferedConn); ok && l.cfg.ReadBuffer > 0 {
 		s.setReadBuffer(u, l.cfg.ReadBuffer)
 	}
@@ -74,7 +74,11 @@ func (s *socket) setReadBuffer(u bufferedConn, size int) {
 }
 
 func (s *socket) listener() Listener { return s.ls }
-func (s *socket) Close() error       { return s.pc.Close() }
+
+func (s *socket) Close() error {
+	s.sender.push(true) // what was sent is sent
+	return s.pc.Close()
+}
 
 func (s *socket) serve() { newBatch(s).read() }
 
@@ -82,11 +86,22 @@ func (s *socket) serve() { newBatch(s).read() }
 func (s *socket) send(to netip.AddrPort, b []byte) error {
 	err := s.write(to, b)
 	if err == nil {
-		s.out.packets.Add(1)
-		s.out.bytes.Add(uint64(len(b)))
 		return nil
 	}
 	s.out.errors.Add(1)
+	return s.sendError(err)
+}
+
+// sendFailed tells that a datagram could not be sent after all.
+func (s *socket) sendFailed(to netip.AddrPort, b []byte, err error) {
+	s.out.errors.Add(1)
+	if told := s.layer.cfg.SendFailed; told != nil {
+		told(Flow{Protocol: UDP, Local: s.addr, Remote: to}, b, s.sendError(err))
+	}
+}
+
+// sendError makes one of our errors of the kernel's.
+func (s *socket) sendError(err error) error {
 	switch {
 	case errors.Is(err, net.ErrClosed):
 		return s.layer.gone()
@@ -100,13 +115,17 @@ func (s *socket) write(to netip.AddrPort, b []byte) (err error) {
 	if len(b) > maxDatagram-8 { // less the UDP header; IPv4 leaves 20 bytes less, which the kernel knows
 		return ErrTooLarge
 	}
-	if done, err := s.now.send(to, b); done {
+	if done, err := s.sender.send(to, b); done {
 		return err
 	}
 	if s.fast != nil {
 		_, err = s.fast.WriteToUDPAddrPort(b, to)
 	} else {
 		_, err = s.pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	}
+	if err == nil {
+		s.out.packets.Add(1)
+		s.out.bytes.Add(uint64(len(b)))
 	}
 	return err
 }

@@ -1,0 +1,165 @@
+package transport
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// sender sends datagrams on a socket of the operating system.
+//
+// While the socket's reader works on a batch of datagrams, what anybody sends is queued, and goes out with one
+// sendmmsg(2) when the batch is done, or sooner: a sixth less processor time with 32 datagrams on the way. All of it goes
+// through the one queue, so that nothing overtakes. Otherwise several goroutines send at once, which the kernel sees to;
+// net.UDPConn would let them wait for each other.
+type sender struct {
+	socket *socket
+	raw    syscall.RawConn
+	is4    bool
+	calls  sync.Pool // *sendCall
+
+	mu      sync.Mutex // also held while the kernel takes what is queued: it never waits, and that keeps the order
+	open    bool       // the reader is in a batch
+	queue   sendQueue
+	full    bool                  // the kernel had no room for all of the queue
+	flush   func(fd uintptr)      // flushQueue, bound once
+	reflush func(fd uintptr) bool // flushAgain
+	failed  []failure             // to be told once the lock is released
+}
+
+// failure is a datagram that was queued and could not be sent.
+type failure struct {
+	to  netip.AddrPort
+	b   []byte
+	err error
+}
+
+// newSender returns nil if s is no such socket.
+func newSender(s *socket) *sender {
+	u, ok := s.pc.(*net.UDPConn)
+	if !ok {
+		return nil
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	d := &sender{socket: s, raw: raw, is4: s.addr.Addr().Is4()}
+	d.flush, d.reflush = d.flushQueue, d.flushAgain
+	d.queue.init()
+	d.calls.New = func() any {
+		c := new(sendCall)
+		c.run = c.send
+		return c
+	}
+	return d
+}
+
+// send sends or queues b; done says that it did, or why not. An address that takes more than to be written down, and
+// waiting for room in the kernel's buffer, are left to package net.
+func (d *sender) send(to netip.AddrPort, b []byte) (done bool, err error) {
+	if d == nil || len(b) == 0 || to.Addr().Is4() != d.is4 || to.Addr().Zone() != "" {
+		return false, nil
+	}
+	d.mu.Lock()
+	if !d.open {
+		d.mu.Unlock()
+		return d.sendNow(to, b)
+	}
+	if len(b) > maxQueued {
+		d.flushAll()
+		d.unlock()
+		return d.sendNow(to, b)
+	}
+	for d.queue.full() {
+		d.flushAll()
+	}
+	d.queue.add(to, b)
+	d.unlock()
+	return true, nil
+}
+
+// begin queues what is sent from now on. The reader has that many datagrams to work on; for one it is not worth it.
+func (d *sender) begin(batch int) {
+	if d == nil || batch < 2 {
+		return
+	}
+	d.mu.Lock()
+	d.open = true
+	d.mu.Unlock()
+}
+
+// push sends what is queued; end says that the batch is done.
+func (d *sender) push(end bool) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	if d.open {
+		d.flushAll()
+		d.open = !end
+	}
+	d.unlock()
+}
+
+// flushAll sends what is queued. It is called with mu held; while it waits for room it gives it up, and others may queue
+// more.
+func (d *sender) flushAll() {
+	for d.queue.n > 0 {
+		err := d.raw.Control(d.flush)
+		if err == nil && d.full {
+			d.mu.Unlock()
+			err = d.raw.Write(d.reflush)
+			d.mu.Lock()
+		}
+		if err != nil {
+			d.queue.drop(d)
+		}
+	}
+}
+
+// flushQueue gives the kernel what it takes of the queue. The caller of Control holds mu.
+func (d *sender) flushQueue(fd uintptr) { d.full = !d.queue.flush(fd, d) }
+
+// flushAgain is called by the runtime when there may be room; it returns false to wait.
+func (d *sender) flushAgain(fd uintptr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flushQueue(fd)
+	return !d.full
+}
+
+// unlock releases mu and tells of failures.
+func (d *sender) unlock() {
+	failed := d.failed
+	d.failed = nil
+	d.mu.Unlock()
+	for _, f := range failed {
+		d.socket.sendFailed(f.to, f.b, f.err)
+	}
+}
+
+// sendNow sends b if that takes no waiting.
+func (d *sender) sendNow(to netip.AddrPort, b []byte) (done bool, err error) {
+	c := d.calls.Get().(*sendCall)
+	c.nameLen = setName(&c.name, to)
+	c.b = b
+	err = d.raw.Control(c.run)
+	errno := c.errno
+	c.b = nil
+	d.calls.Put(c)
+	switch {
+	case err != nil:
+		return true, err
+	case errno == unix.EAGAIN:
+		return false, nil
+	case errno != 0:
+		return true, errno
+	}
+	d.socket.out.packets.Add(1)
+	d.socket.out.bytes.Add(uint64(len(b)))
+	return true, nil
+}
