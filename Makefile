@@ -5,7 +5,7 @@ FUZZTIME ?= 30s
 SOAK     ?= 200000
 
 .NOTPARALLEL:
-.PHONY: help test check unit soak fuzz interop
+.PHONY: help test check unit soak fuzz interop bench
 
 help:
 	@echo 'make test      everything below, in this order; under 20 minutes on two cores'
@@ -16,6 +16,8 @@ help:
 	@echo 'make fuzz      every fuzz target for FUZZTIME=$(FUZZTIME) each'
 	@echo 'make interop   the examples against SIPp, baresip and raw sockets; installs'
 	@echo '               sip-tester and baresip-core where it may (root on Debian)'
+	@echo 'make bench     not part of make test: goser beside Kamailio, if it is installed, and sipgo, with SIPp;'
+	@echo '               more than an hour. BENCH="-cases relay -rounds 1" passes flags; -h lists them'
 
 test: check unit soak fuzz interop
 
@@ -39,3 +41,8 @@ fuzz:
 
 interop:
 	@GO='$(GO)' scripts/interop
+
+bench:
+	@echo '== benchmarks'
+	@scripts/need sipp sip-tester
+	$(GO) run ./benchmarks $(BENCH)
