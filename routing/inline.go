@@ -105,13 +105,14 @@ func (s *Server) watch() {
 		case <-s.ctx.Done():
 			return
 		}
-		if s.look() {
+		if active, used := s.look(), s.workers.used(); active || used {
 			idle = 0
 		}
 	}
-	// A handler that starts now starts the next watchdog; one that started
-	// before and still runs is seen by a last look.
+	// A handler that starts now, and a worker that becomes idle, starts the next
+	// watchdog; those from before are seen by a last look.
 	s.readings.watching.Store(false)
+	s.workers.dismiss(false)
 	if s.look() {
 		s.startWatchdog()
 	}

@@ -163,19 +163,6 @@ func (s *Server) overloaded(r *Request) {
 	r.refuse(res)
 }
 
-// runHandler starts the handler of a request whose turn it is.
-func (s *Server) runHandler(r *Request) {
-	run := func() {
-		began := time.Now()
-		s.serve(r)
-		s.trust.note(r, began)
-	}
-	if !s.start(run) {
-		s.counters.handlers.Add(-1)
-		s.passOn(r)
-	}
-}
-
 // serve runs the handler and does what its return says, also if it does not
 // return but ends its goroutine (runtime.Goexit, as failed assertions do).
 func (s *Server) serve(r *Request) {

@@ -130,6 +130,7 @@ type Server struct {
 	actions   sync.Pool // of *actions
 	scratches sync.Pool // of *scratch
 	readings  readings
+	workers   workers
 	trust     trust
 	seed      maphash.Seed
 
@@ -306,6 +307,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}()
 	}
 	s.mu.Unlock()
+	s.workers.dismiss(true)
 	var err error
 	select {
 	case <-s.ended:

@@ -8,8 +8,8 @@ import (
 )
 
 // trust says whether handlers of a method may run on the reader's goroutine.
-// They earn the place by being quick nearly always: a slow one costs what a few
-// dozen quick ones earn. Who had to be taken from the reader loses the place
+// They earn the place by being quick nearly always: a slow one costs what a
+// dozen quick ones earn, a long one more. Who had to be taken from the reader loses the place
 // for a while, and for a longer one if that happens again soon after. A handler
 // that seldom waits long holds up its reader for at most a few hundredths of
 // the time so, and a machine that stood still for a moment is forgotten.
@@ -20,7 +20,9 @@ type trust struct {
 
 const (
 	quickTime  = 500 * time.Microsecond // what counts as quick
-	slowCost   = 25                     // quick handlers that make up for a slow one
+	longTime   = 4 * time.Millisecond   // longer than a processor is kept from a thread, mostly: it has waited
+	slowCost   = 10                     // quick handlers that make up for one that is not
+	longCost   = 50                     // and for a long one
 	firstTerm  = 100                    // quick handlers, less those costs, that earn the place
 	minPenalty = time.Second
 	maxPenalty = 5 * time.Minute
@@ -55,7 +57,11 @@ func (t *trust) note(r *Request, began time.Time) {
 	rec := t.of(r.Method())
 	score := rec.score.Load()
 	switch took := time.Since(began); {
-	case r.waited.Load() || took >= quickTime:
+	case r.waited.Load() || took >= longTime:
+		rec.score.Store(max(0, score-longCost))
+	case took >= quickTime && r.reading == nil:
+		// A goroutine of its own takes its turn on the processor with others, which says little about the handler.
+	case took >= quickTime:
 		rec.score.Store(max(0, score-slowCost))
 	case score >= 2*firstTerm:
 	case score > 0 || int64(began.Sub(t.epoch)) >= rec.until.Load():
