@@ -85,7 +85,7 @@ func (c *benchCase) run(ctx context.Context, l *lab) error {
 				return fmt.Errorf("%s, round %d: %w", s.name, round+1, err)
 			}
 			c.samples[s.name] = append(c.samples[s.name], got)
-			fmt.Fprintf(os.Stderr, "%s %d/%d  %-10s %s\n", c.name, round+1, rounds, s.name, progress(c.metrics, got))
+			fmt.Fprintf(os.Stderr, "%s %d/%d  %s: %s\n", c.name, round+1, rounds, s.name, progress(c.metrics, got))
 		}
 	}
 	return c.verdict()

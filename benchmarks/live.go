@@ -23,7 +23,7 @@ func (v live) measure(ctx context.Context, l *lab, s *process) (sample, error) {
 	if err := v.ring(ctx, l); err != nil {
 		return nil, err
 	}
-	// The first collection after it is the load's that made the garbage.
+	// What is left to do for them is not the measured calls' cost.
 	if err := pause(ctx, 2*time.Second); err != nil {
 		return nil, err
 	}

@@ -18,7 +18,8 @@
 // CPU is that of all processes of a server, as the kernel accounts for it, from before the load until after its last
 // call, divided by the calls. A call is an INVITE, 180, 200, ACK, BYE and 200; or one REGISTER and its 200. System is the
 // time in the kernel, mostly the network's; it is charged to whoever makes the system call, thus part of it is work
-// for the receiver.
+// for the receiver. The servers are measured fresh, so the kernel's work for memory that is used for the first time is
+// in it. What is sent again costs CPU as well: a row with many failed calls shows what the failing costs.
 //
 // Memory is PSS, which counts a page that several processes share once. Its growth during a case is what the server
 // keeps of a call: over UDP the transactions of a call live for 32 seconds, so with fewer -seconds than that all of them
@@ -26,7 +27,10 @@
 // used otherwise. Kernel memory, like the buffers of sockets, is not counted. Memory per binding and per connection is
 // measured -settle after the load, when transactions have ended and garbage was collected.
 //
-// A call fails when a message does not come or comes in the wrong order: a 180 behind its 200 is a failure.
+// A call fails when a message does not come or comes in the wrong order: a 180 behind its 200 is a failure, and so is a
+// BYE before its ACK.
+//
+// A live transaction is a server or a client transaction: a call that rings is two.
 //
 // What is compared is not the same in all respects. Kamailio runs its script with two worker processes; the proxy written
 // with sipgo keeps bindings without their expiry, knows no timer C and forks to nobody. Each is configured to do this

@@ -10,7 +10,7 @@ import (
 
 // sippStats is what SIPp counted from its start to its end.
 type sippStats struct {
-	successful, failed, retransmissions int
+	successful, retransmissions int
 }
 
 func readSIPpStats(file string) (sippStats, error) {
@@ -33,7 +33,7 @@ func parseSIPpStats(text string) (s sippStats, err error) {
 		byName[name] = values[i]
 	}
 	for name, to := range map[string]*int{
-		"SuccessfulCall(C)": &s.successful, "FailedCall(C)": &s.failed, "Retransmissions(C)": &s.retransmissions,
+		"SuccessfulCall(C)": &s.successful, "Retransmissions(C)": &s.retransmissions,
 	} {
 		if *to, err = strconv.Atoi(byName[name]); err != nil {
 			return s, fmt.Errorf("SIPp's %s is %q", name, byName[name])
