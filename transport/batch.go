@@ -61,8 +61,9 @@ type batch struct {
 	socket  *socket
 	reader  batchReader
 	slots   []*slot
-	n, next int // slots[next:n] are still to be received
-	pushed  time.Duration // when what is sent was given to the kernel last
+	n, next int           // slots[next:n] are still to be received
+	corked  bool          // what is sent is held back
+	pushed  time.Duration // when it was given to the kernel last
 	pause   backoff
 	run     func() // read as a member of the group; made once, so that a go statement needs nothing else
 }
@@ -71,7 +72,7 @@ func newBatch(s *socket) *batch {
 	b := &batch{socket: s}
 	b.run = func() {
 		defer s.layer.group.leave()
-		s.sender.push(false) // the rest of the batch may take its time
+		b.push() // the rest of the batch may take its time
 		b.read()
 	}
 	var size int
@@ -98,15 +99,14 @@ func (b *batch) read() {
 		if detached := b.receive(); detached {
 			return
 		}
-		s.sender.push(true)
+		b.end()
 		n, err := b.reader.read(b.slots)
 		b.n, b.next = n, 0
 		switch {
 		case err == nil:
 			b.pause.reset()
 			s.in.count(b.slots[:n])
-			s.sender.begin(n)
-			b.pushed = s.layer.now()
+			b.begin()
 		case errors.Is(err, net.ErrClosed) || s.layer.closing.Load():
 			s.layer.remove(s)
 			return
@@ -137,11 +137,33 @@ func (b *batch) receive() (detached bool) {
 	return false
 }
 
-// hurry sends what is queued if the batch takes long.
+// begin holds back what is sent while there are several datagrams to receive.
+func (b *batch) begin() {
+	if b.n > 1 {
+		b.corked, b.pushed = true, b.socket.layer.now()
+		b.socket.sender.begin()
+		b.socket.layer.corks.begin()
+	}
+}
+
+// hurry sends it if the batch takes long.
 func (b *batch) hurry() {
 	if now := b.socket.layer.now(); now-b.pushed > maxDelay {
-		b.socket.sender.push(false)
+		b.push()
 		b.pushed = now
+	}
+}
+
+func (b *batch) push() {
+	b.socket.sender.push(false)
+	b.socket.layer.corks.push()
+}
+
+func (b *batch) end() {
+	if b.corked {
+		b.corked = false
+		b.socket.sender.push(true)
+		b.socket.layer.corks.end()
 	}
 }
 

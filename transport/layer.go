@@ -25,6 +25,7 @@ type Layer struct {
 	cancel context.CancelFunc
 
 	conns    conns
+	corks    corks
 	counters counters
 	sources  sources
 	routes   routes
@@ -97,7 +98,7 @@ func (l *Layer) Listeners() []Listener { return *l.listeners.Load() }
 // Send sends b, one message, on f: over UDP from the socket f.Local to f.Remote, over a stream on the connection f.Conn.
 // It does not keep b. On a stream it never waits for the peer: what the connection does not take at once is queued. Over
 // UDP it waits, if ever, for room in the kernel's send buffer. An error means that the message was not sent; nil means
-// that it was handed to the kernel or queued. What is sent while a socket's reader works on several datagrams is queued
+// that it was handed to the kernel or queued. What is sent while a reader works on several messages is queued
 // until it has done so, as the kernel takes many at once for less; an error of that comes with [Config].SendFailed.
 //
 // The errors, to be told with [errors.Is]: [ErrFlowGone] if the socket or connection is no more, [ErrQueueFull] and

@@ -49,6 +49,8 @@ type reader struct {
 
 	partial bool          // buf[r:w] is the beginning of a message,
 	since   time.Duration // which came then
+	corked  bool          // what is sent is held back
+	pushed  time.Duration // when it was written last
 	first   bool          // the first message is still to come
 	last    time.Duration // when something was read
 	armed   time.Duration // the read deadline that was set; forever if none
@@ -229,6 +231,9 @@ func (c *conn) receive() error {
 	}
 	msg.conn, msg.owner = c, msg
 	err := c.split(msg)
+	if err != errDetached {
+		c.uncork()
+	}
 	if msg.chunk != nil {
 		c.layer.freeChunk(msg.chunk)
 	}
@@ -265,6 +270,7 @@ func (c *conn) split(msg *inbound) error {
 			in.r += size
 			in.first, in.partial = false, false
 			l.counters.messagesIn.Add(1)
+			c.cork()
 			if l.cfg.Receive(&msg.Packet); msg.detached {
 				return errDetached
 			}
@@ -280,6 +286,28 @@ func (c *conn) split(msg *inbound) error {
 	}
 	in.partial = false
 	return nil
+}
+
+// cork holds back what is sent while there are more messages to receive, for a while.
+func (c *conn) cork() {
+	in, l := &c.in, c.layer
+	switch {
+	case in.corked:
+		if now := l.now(); now-in.pushed > maxDelay {
+			l.corks.push()
+			in.pushed = now
+		}
+	case in.r < in.w:
+		in.corked, in.pushed = true, l.now()
+		l.corks.begin()
+	}
+}
+
+func (c *conn) uncork() {
+	if c.in.corked {
+		c.in.corked = false
+		c.layer.corks.end()
+	}
 }
 
 // inbound is a message of a stream while it is received.
@@ -303,5 +331,6 @@ func (msg *inbound) detach(*Packet) {
 // resume is read on a goroutine of its own.
 func (c *conn) resume() {
 	defer c.layer.group.leave()
+	c.uncork()
 	c.read()
 }

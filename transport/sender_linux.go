@@ -82,9 +82,9 @@ func (d *sender) send(to netip.AddrPort, b []byte) (done bool, err error) {
 	return true, nil
 }
 
-// begin queues what is sent from now on. The reader has that many datagrams to work on; for one it is not worth it.
-func (d *sender) begin(batch int) {
-	if d == nil || batch < 2 {
+// begin queues what is sent from now on.
+func (d *sender) begin() {
+	if d == nil {
 		return
 	}
 	d.mu.Lock()

@@ -10,5 +10,5 @@ type sender struct{}
 func newSender(*socket) *sender { return nil }
 
 func (*sender) send(netip.AddrPort, []byte) (done bool, err error) { return false, nil }
-func (*sender) begin(batch int)                                    {}
+func (*sender) begin()                                             {}
 func (*sender) push(end bool)                                      {}

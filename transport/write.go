@@ -23,6 +23,7 @@ const (
 // and a goroutine flushes it.
 type writer struct {
 	busy    bool   // guarded by conn.mu
+	held    bool   // guarded by conn.mu: busy, as a reader will write the queue, see corks
 	queue   []byte // guarded by conn.mu
 	pending int    // guarded by conn.mu: len(queue) and what the flushing goroutine has still to write
 
@@ -47,16 +48,23 @@ func (c *conn) send(b []byte) error {
 	}
 	if !c.out.busy && c.raw != nil {
 		c.out.busy = true
-		c.mu.Unlock()
-		return c.sendDirect(b)
+		if !c.layer.corks.hold(c) {
+			c.mu.Unlock()
+			return c.sendDirect(b)
+		}
+		c.out.held = true
 	}
 	err := c.enqueue(b)
 	if err == nil && !c.out.busy {
 		c.startFlush()
 	}
+	full := c.out.held && c.out.pending > flushPiece
 	c.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		c.fail(err)
+	case full:
+		c.layer.corks.push()
 	}
 	return err
 }
@@ -83,15 +91,34 @@ func (c *conn) startFlush() {
 }
 
 // sendDirect writes b, and then what was queued meanwhile, until the socket takes no more. The caller has made c busy.
-func (c *conn) sendDirect(b []byte) error {
-	for round := 0; ; round++ {
+func (c *conn) sendDirect(b []byte) error { return c.writeOut(b, 0) }
+
+// writeHeld writes the queue of a connection that was held, which starts with a message.
+func (c *conn) writeHeld() {
+	c.mu.Lock()
+	c.out.held = false
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	b := c.out.queue
+	c.out.queue = nil
+	c.mu.Unlock()
+	c.writeOut(b, 1)
+}
+
+// writeOut does the rounds of sendDirect. In all but the first one b comes from the queue.
+func (c *conn) writeOut(b []byte, round int) error {
+	for ; ; round++ {
 		n, err := c.tryWrite(b)
 		if err != nil {
 			c.fail(err)
+			err = fmt.Errorf("%w: %w", ErrFlowGone, err)
 			if round > 0 {
-				return nil // it was another one's message
+				c.lost(b, n, err)
+				return nil // they were other ones' messages
 			}
-			return fmt.Errorf("%w: %w", ErrFlowGone, err)
+			return err
 		}
 		c.mu.Lock()
 		if round > 0 {
@@ -120,6 +147,25 @@ func (c *conn) sendDirect(b []byte) error {
 			c.startFlush()
 			c.mu.Unlock()
 			return nil
+		}
+	}
+}
+
+// lost tells of the messages that were queued and not written; n bytes of them were.
+func (c *conn) lost(b []byte, n int, err error) {
+	told := c.layer.cfg.SendFailed
+	if told == nil {
+		return
+	}
+	splitter := c.layer.cfg.NewSplitter()
+	for end := 0; end < len(b); {
+		skip, size, bad := splitter.Split(b[end:])
+		if bad != nil || size <= 0 || skip+size > len(b)-end {
+			return
+		}
+		msg := b[end+skip : end+skip+size]
+		if end += skip + size; end > n {
+			told(c.flow, msg, err)
 		}
 	}
 }
