@@ -39,13 +39,20 @@ type Request struct {
 }
 
 func newRequest(s *Server, tx *transaction.Server, m *sip.Message, f transport.Flow) *Request {
-	r := &Request{Message: m, server: s, flow: f, tx: tx, uri: m.RequestURI(), outgoing: -1}
+	var r *Request
 	if tx == nil {
-		r.ctx = &requestContext{server: s}
-		return r
+		both := new(struct { // one allocation
+			Request
+			ctx requestContext
+		})
+		both.ctx.server = s
+		r, both.Request.ctx = &both.Request, &both.ctx
+	} else {
+		r = new(Request)
+		r.tx, r.rc = tx, newResponseContext(s, tx, m)
+		r.ctx = &r.rc.ctx
 	}
-	r.rc = newResponseContext(s, tx, m)
-	r.ctx = &r.rc.ctx
+	r.Message, r.server, r.flow, r.uri, r.outgoing = m, s, f, m.RequestURI(), -1
 	return r
 }
 

@@ -9,6 +9,26 @@ type scratch struct {
 	text  []byte
 }
 
+// oneCopy is the target and the way of a copy that is sent at once, and
+// nobody waits for.
+type oneCopy struct {
+	target Target
+	way    way
+}
+
+func (s *Server) takeCopy() *oneCopy {
+	one, _ := s.copies.Get().(*oneCopy)
+	if one == nil {
+		one = new(oneCopy)
+	}
+	return one
+}
+
+func (s *Server) putCopy(one *oneCopy) {
+	*one = oneCopy{}
+	s.copies.Put(one)
+}
+
 // maxScratch is the largest text that is kept for the next copy.
 const maxScratch = 16 << 10
 

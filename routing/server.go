@@ -129,6 +129,7 @@ type Server struct {
 	counters  counters
 	actions   sync.Pool // of *actions
 	scratches sync.Pool // of *scratch
+	copies    sync.Pool // of *oneCopy
 	readings  readings
 	workers   workers
 	trust     trust

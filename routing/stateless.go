@@ -23,18 +23,20 @@ func (r *Request) forwardWithoutTransaction(targets []Target) Response {
 // 2xx, or anything in a stateless server (RFC 3261 16.11), which sends one copy
 // only, to the first target.
 func (r *Request) relayWithoutTransaction(targets []Target) error {
-	var t Target
-	if len(targets) > 0 {
-		t = targets[0]
-	}
 	breadth, refusal := r.checkForward(1)
 	if refusal != 0 {
 		return Status(refusal)
 	}
-	w, err := r.findWay(r.ctx, &t, nil, breadth, draft{r.edit, r.recordRoute})
+	one := r.server.takeCopy()
+	defer r.server.putCopy(one)
+	if len(targets) > 0 {
+		one.target = targets[0]
+	}
+	var err error
+	one.way, err = r.findWay(r.ctx, &one.target, nil, breadth, draft{r.edit, r.recordRoute})
 	var out outbound
 	if err == nil {
-		out, err = r.prepare(r.ctx, &w)
+		out, err = r.prepare(r.ctx, &one.way)
 	}
 	if err == nil {
 		err = r.server.layer.Send(out.flow, out.text)
@@ -141,23 +143,24 @@ func (s *Server) relayResponseStateless(m *sip.Message) {
 	}
 }
 
+// readStateless reads a branch that appendStateless has made.
+func readStateless(branch string) (hash uint64, from origin, ok bool) {
+	rest, ok := strings.CutPrefix(branch, magicCookie)
+	for _, n := range [...]*uint64{&hash, &from.place, &from.conn, &from.port} {
+		part, more, _ := strings.Cut(rest, "-")
+		var err error
+		if *n, err = strconv.ParseUint(part, 36, 64); err != nil {
+			return 0, origin{}, false
+		}
+		rest = more
+	}
+	return hash, from, ok && rest == ""
+}
+
 // flowOfBranch reads and checks the flow in a stateless branch.
 func (s *Server) flowOfBranch(id *identitySnapshot, m *sip.Message, branch string, below *sip.ViaParm) (transport.Flow, bool) {
-	rest, ok := strings.CutPrefix(branch, magicCookie)
-	parts := strings.Split(rest, "-")
-	if !ok || len(parts) != 4 {
-		return transport.Flow{}, false
-	}
-	var numbers [3]uint64
-	for i := range numbers {
-		n, err := strconv.ParseUint(parts[i+1], 36, 64)
-		if err != nil {
-			return transport.Flow{}, false
-		}
-		numbers[i] = n
-	}
-	from := origin{numbers[0], numbers[1], numbers[2]}
-	if from.place >= uint64(len(id.places)) || parts[0] != strconv.FormatUint(s.statelessHash(m, below, from), 36) {
+	hash, from, ok := readStateless(branch)
+	if !ok || from.place >= uint64(len(id.places)) || hash != s.statelessHash(m, below, from) {
 		return transport.Flow{}, false
 	}
 	l := id.places[from.place].listener
