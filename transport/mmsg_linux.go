@@ -24,8 +24,10 @@ type mmsg struct {
 	more    []byte // batchSize pieces: where datagrams go on that are longer than a slot; untouched pages cost nothing
 	piece   int
 
-	n   int
+	n   int // of the last read
 	err error
+
+	patience patience
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -89,8 +91,27 @@ func (m *mmsg) read(slots []*slot) (int, error) {
 	return m.n, nil
 }
 
-// receive is called by the runtime when there is something to read.
+// receive is called by the runtime when there is something to read, and before it waits for that.
 func (m *mmsg) receive(fd uintptr) bool {
+	if m.receiveNow(fd) {
+		return true
+	}
+	if m.n == 0 || !m.patience.worth() { // it has just slept, or is used to
+		m.n = 0
+		return false
+	}
+	m.n = 0
+	found := false
+	for i := 0; i < looks && !found; i++ {
+		sysYield()
+		found = m.receiveNow(fd)
+	}
+	m.patience.note(found)
+	return found
+}
+
+// receiveNow reads what there is; false if there is nothing.
+func (m *mmsg) receiveNow(fd uintptr) bool {
 	for {
 		n, _, e := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&m.headers)), batchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch e {

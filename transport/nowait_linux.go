@@ -21,3 +21,6 @@ func sysIO(call uintptr, fd int, b []byte) (int, error) {
 	}
 	return int(n), nil
 }
+
+// sysYield lets other threads use the processor.
+func sysYield() { unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

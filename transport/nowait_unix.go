@@ -2,7 +2,12 @@
 
 package transport
 
-import "syscall"
+import (
+	"runtime"
+	"syscall"
+)
 
 func sysRead(fd int, b []byte) (int, error)  { return syscall.Read(fd, b) }
 func sysWrite(fd int, b []byte) (int, error) { return syscall.Write(fd, b) }
+
+func sysYield() { runtime.Gosched() }

@@ -55,9 +55,10 @@ type reader struct {
 	last    time.Duration // when something was read
 	armed   time.Duration // the read deadline that was set; forever if none
 
-	ready func(fd uintptr) bool // conn.readReady, bound once
-	n     int                   // what it returned
-	err   error
+	patience patience
+	ready    func(fd uintptr) bool // conn.readReady, bound once
+	n        int                   // what it returned
+	err      error
 }
 
 // errDetached tells the goroutine that ran Receive that another one reads.
@@ -155,8 +156,16 @@ func (c *conn) readReady(fd uintptr) bool {
 		in.chunk = c.layer.newChunk()
 		in.buf = in.chunk.buf[:]
 	}
+	awake := in.n > 0 // it did not sleep since it read something
 	var again bool
 	in.n, again, in.err = rawRead(fd, in.buf[in.w:])
+	if again && awake && in.patience.worth() {
+		for i := 0; i < looks && again; i++ {
+			sysYield()
+			in.n, again, in.err = rawRead(fd, in.buf[in.w:])
+		}
+		in.patience.note(!again)
+	}
 	switch {
 	case again:
 		in.err = in.park(c.layer)
