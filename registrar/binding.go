@@ -5,7 +5,6 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/goser-project/goser/sip"
@@ -71,11 +70,11 @@ func (b *Binding) Remaining(now time.Time) int64 {
 // Clone returns a copy of b that shares no text with it.
 func (b *Binding) Clone() Binding {
 	c := *b
-	c.Contact = strings.Clone(b.Contact)
-	c.CallID = strings.Clone(b.CallID)
-	c.Instance = strings.Clone(b.Instance)
-	c.Path = strings.Clone(b.Path)
-	c.UserAgent = strings.Clone(b.UserAgent)
+	rest := b.Contact + b.CallID + b.Instance + b.Path + b.UserAgent // one allocation
+	for _, text := range [...]*string{&c.Contact, &c.CallID, &c.Instance, &c.Path, &c.UserAgent} {
+		n := len(*text)
+		*text, rest = rest[:n], rest[n:]
+	}
 	return c
 }
 

@@ -43,6 +43,9 @@ func (l *fieldList) replace(k key, value string) {
 		kept = append(kept, f)
 	}
 	if !done {
+		if kept == nil {
+			kept = make([]headerField, 0, 4) // one allocation for most
+		}
 		kept = append(kept, headerField{k, value})
 	}
 	l.list = kept

@@ -204,8 +204,8 @@ func telParamsWithin(a, b Params) bool {
 func (u URI) AOR() string {
 	switch u.Scheme {
 	case schemeSIP, schemeSIPS:
-		b := make([]byte, 0, len(u.Scheme)+len(u.User)+len(u.Host)+8)
-		b = append(b, u.Scheme...)
+		var buf [128]byte // room for most, on the stack
+		b := append(buf[:0], u.Scheme...)
 		b = append(b, ':')
 		if u.User != "" {
 			b = appendUnescaped(b, u.User)
