@@ -16,7 +16,7 @@
 //
 // No goroutine runs in this package but those of a MemoryStore's timers, which exist while it has bindings that expire and end with
 // Close. Nothing that is kept refers to a message: bindings that come out of a MemoryStore refer to its records, which are immutable,
-// and events are copies. User code (Domains, OnChange, OnExpire, a Store's f) is called with no lock held.
+// and so do events of bindings that expire; those of a REGISTER refer to its text. User code (Domains, OnChange, OnExpire, a Store's f) is called with no lock held.
 //
 // # Rules
 //

@@ -44,7 +44,7 @@ type Registrar struct {
 
 	// OnChange is called with each change that a REGISTER has made, after the Store has taken it and before Answer returns, with
 	// no lock held. Events of REGISTERs that are answered at the same time may come in another order than the Store took them.
-	// Its bindings may be kept. For bindings that expire see [MemoryStore.OnExpire].
+	// Its bindings' texts may be parts of the REGISTER's: Clone one that is kept for long. For bindings that expire see [MemoryStore.OnExpire].
 	OnChange func(Event)
 
 	date atomic.Pointer[date]
@@ -109,7 +109,6 @@ func (r *Registrar) perform(ctx context.Context, reg *registration) (bindings []
 		return nil, err
 	}
 	for _, e := range result.events {
-		e.Binding = e.Binding.Clone() // it is of the message
 		r.OnChange(e)
 	}
 	return result.bindings, nil

@@ -144,7 +144,9 @@ func short(s string) string {
 }
 
 func (p *proxy) logRegistration(e registrar.Event) {
-	p.known.add(e.AOR)
+	if e.Kind == registrar.Registered {
+		p.known.add(e.AOR)
+	}
 	if !p.log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
