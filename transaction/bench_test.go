@@ -285,3 +285,27 @@ func TestAllocations(t *testing.T) {
 		}), "the maps grow, but that is less than one for each call")
 	})
 }
+
+// BenchmarkStep is the work of the four state machines for one relayed call: INVITE, 180, 200, ACK, BYE, 200.
+func BenchmarkStep(b *testing.B) {
+	timing := Timers{}.resolve()
+	b.ReportAllocs()
+	for i := range b.N {
+		now := instant(i)
+		var in, out, byeIn, byeOut machine
+		(*serverInvite)(&in).start(now, false, &timing)
+		(*clientInvite)(&out).start(now, false, &timing)
+		for _, e := range [...]event{response1xx, response2xx} {
+			(*clientInvite)(&out).step(e, now, &timing)
+			(*serverInvite)(&in).step(e, now, &timing)
+		}
+		(*serverInvite)(&in).step(ack, now, &timing)
+		(*serverNonInvite)(&byeIn).start(now, false, &timing)
+		(*clientNonInvite)(&byeOut).start(now, false, &timing)
+		(*clientNonInvite)(&byeOut).step(response2xx, now, &timing)
+		(*serverNonInvite)(&byeIn).step(response2xx, now, &timing)
+		if in.state != accepted || out.state != accepted || byeIn.state != completed || byeOut.state != completed {
+			b.Fatal(in.state, out.state, byeIn.state, byeOut.state)
+		}
+	}
+}
