@@ -89,7 +89,8 @@ type Config struct {
 	// stream can be called only while it stands, so it should be longer than the registrations last. Default 2 h.
 	IdleTimeout time.Duration
 	// WriteTimeout is how long a peer may take no bytes at all while some wait for it; on Linux also, and two
-	// seconds more, how long it may leave sent bytes unacknowledged. Default 20 s.
+	// seconds more, how long it may leave sent bytes unacknowledged, if that is more than the three minutes that a
+	// vanished peer is waited for anyway. Default 20 s.
 	WriteTimeout time.Duration
 	// DialTimeout is how long a connection may take to be established. Default 5 s.
 	DialTimeout time.Duration

@@ -50,6 +50,7 @@ func (l *Layer) newConn(nc net.Conn, p Protocol, a *acceptor) (*conn, error) {
 	}
 	c.in = reader{splitter: l.cfg.NewSplitter(), last: c.opened, first: a != nil, armed: forever, ready: c.readReady}
 	c.out = writer{ready: c.writeReady}
+	keepAlive(nc)
 	if c.raw != nil && l.cfg.WriteTimeout < forever {
 		setUserTimeout(c.raw, l.cfg.WriteTimeout)
 	}

@@ -4,15 +4,10 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"time"
 )
 
 // hostNetwork is the operating system's Network.
 type hostNetwork struct{}
-
-// keepAlive finds peers that have vanished, and keeps NAT bindings of TCP, which last for hours (RFC 5382 section 5),
-// without a load that counts for tens of thousands of connections.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 15 * time.Second, Count: 4}
 
 func (hostNetwork) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	var lc net.ListenConfig
@@ -20,12 +15,12 @@ func (hostNetwork) ListenPacket(ctx context.Context, network, address string) (n
 }
 
 func (hostNetwork) Listen(ctx context.Context, network, address string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	lc := net.ListenConfig{KeepAlive: -1} // see keepAlive
 	return lc.Listen(ctx, network, address)
 }
 
 func (hostNetwork) Dial(ctx context.Context, network, local, remote string) (net.Conn, error) {
-	d := net.Dialer{KeepAliveConfig: keepAlive}
+	d := net.Dialer{KeepAlive: -1}
 	if local != "" {
 		ap, err := netip.ParseAddrPort(local)
 		if err != nil {
