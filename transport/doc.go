@@ -26,6 +26,14 @@
 // connection that is idle has no buffer; a message that arrives in pieces has one of its own that grows with what has
 // arrived, never with what was announced. Neither receiving nor sending allocates.
 //
+// # System calls
+//
+// They are most of what a message costs. While a reader works on several messages that one call brought, what is sent,
+// by anybody, is queued, and goes out in its order when they are done, or after half a millisecond: datagrams with one
+// sendmmsg on Linux, and one write for each connection. What the kernel then refuses is told to [Config].SendFailed. A
+// single message is sent at once. Where a reader that found nothing more has often found something a moment later, it lets
+// other threads run and looks again before it sleeps. The scheduler is not told of calls that cannot wait.
+//
 // # Bounds
 //
 // Everything a peer can make us hold has a limit in [Config]: connections in total, by source, and by time; messages by
