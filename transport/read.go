@@ -53,6 +53,7 @@ type reader struct {
 	pushed  time.Duration // when it was written last
 	first   bool          // the first message is still to come
 	last    time.Duration // when something was read
+	rested  bool          // nothing was since the goroutine that waits was started
 	armed   time.Duration // the read deadline that was set; forever if none
 
 	patience patience
@@ -61,7 +62,7 @@ type reader struct {
 	err      error
 }
 
-// errDetached tells the goroutine that ran Receive that another one reads.
+// errDetached tells a goroutine that another one reads.
 var errDetached = errors.New("detached")
 
 // read reads until the connection ends or a Receive detaches.
@@ -86,7 +87,8 @@ func (c *conn) read() {
 func (c *conn) fill() error {
 	in, l := &c.in, c.layer
 	for {
-		if at, _ := c.due(); at < in.armed {
+		at, _ := c.due()
+		if at = c.restAt(at); at < in.armed {
 			c.arm(at)
 		}
 		var err error
@@ -99,7 +101,7 @@ func (c *conn) fill() error {
 		}
 		now := l.now()
 		if err == nil {
-			in.last = now
+			in.last, in.rested = now, false
 			in.w += in.n
 			l.counters.streamBytesIn.Add(uint64(in.n))
 			return nil
@@ -109,11 +111,35 @@ func (c *conn) fill() error {
 		}
 		// Deadlines are set when they come nearer, not when they recede, so this may be an old one.
 		at, cause := c.due()
-		if at <= now {
+		switch rest := c.restAt(at); {
+		case at <= now:
 			return cause
+		case rest <= now:
+			c.rest()
+			return errDetached
+		default:
+			c.arm(rest)
 		}
-		c.arm(at)
 	}
+}
+
+// restAfter is how long a connection is silent before it rests.
+const restAfter = 2 * time.Second
+
+// restAt returns the next deadline of a connection that has to do something at the given one.
+func (c *conn) restAt(at time.Duration) time.Duration {
+	if c.in.rested {
+		return at
+	}
+	return min(at, c.in.last+restAfter)
+}
+
+// rest lets a new goroutine wait in place of this one, whose stack has grown with what its messages took: that is most of
+// what an idle connection costs.
+func (c *conn) rest() {
+	c.in.rested = true
+	c.in.armed = forever // what is due is armed anew
+	c.layer.start(c.read)
 }
 
 // arm sets the read deadline.
