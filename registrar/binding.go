@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/goser-project/goser/sip"
@@ -70,7 +71,12 @@ func (b *Binding) Remaining(now time.Time) int64 {
 // Clone returns a copy of b that shares no text with it.
 func (b *Binding) Clone() Binding {
 	c := *b
-	rest := b.Contact + b.CallID + b.Instance + b.Path + b.UserAgent // one allocation
+	var all strings.Builder // one allocation
+	all.Grow(b.textSize())
+	for _, text := range [...]string{b.Contact, b.CallID, b.Instance, b.Path, b.UserAgent} {
+		all.WriteString(text)
+	}
+	rest := all.String()
 	for _, text := range [...]*string{&c.Contact, &c.CallID, &c.Instance, &c.Path, &c.UserAgent} {
 		n := len(*text)
 		*text, rest = rest[:n], rest[n:]

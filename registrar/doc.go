@@ -33,6 +33,6 @@
 // # What it does not do
 //
 // It does not authenticate, and does not ask whether a user may register an address of record: that comes before. It keeps
-// +sip.instance and reg-id without the rules of RFC 5626, and no GRUU (RFC 5627). It does not recognise retransmissions, which is
-// the transaction layer's business, and does not send: no keepalives, no redirection to another registrar.
+// +sip.instance and reg-id without the rules of RFC 5626, and no GRUU (RFC 5627). It sends nothing: no
+// keepalives, no redirection to another registrar. A REGISTER that comes again is known by its Call-ID and CSeq, and changes nothing.
 package registrar

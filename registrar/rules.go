@@ -94,18 +94,25 @@ func (r *registration) follows(b *Binding) bool {
 	return r.callID != b.CallID || r.cseq > b.CSeq
 }
 
-// repeats says whether the REGISTER was here before: as it is done completely or not at all, one binding with its Call-ID and CSeq
-// is enough. "UAs MUST NOT send a new registration … until they have received a final response from the registrar for the previous
+// repeats says whether the REGISTER was here before: every contact is bound with its Call-ID and CSeq,
+// or gone. "UAs MUST NOT send a new registration … until they have received a final response from the registrar for the previous
 // one or the previous REGISTER request has timed out" (RFC 3261 section 10.2), so a repetition comes before anything that it could
 // undo. A removal that finds what it removes is no repetition.
 func (r *registration) repeats(old []Binding) bool {
+	done := false
 	for i := range r.contacts {
 		c := &r.contacts[i]
-		if at := c.find(old); at >= 0 && c.Live(r.now) && old[at].CallID == r.callID && old[at].CSeq == r.cseq {
-			return true
+		at := c.find(old)
+		switch {
+		case !c.Live(r.now) && at < 0:
+			// It is removed.
+		case c.Live(r.now) && at >= 0 && old[at].CallID == r.callID && old[at].CSeq == r.cseq:
+			done = true
+		default:
+			return false
 		}
 	}
-	return false
+	return done
 }
 
 // find returns the place of the binding that c is about, -1 if there is none. URI equality is not transitive, so more than one may

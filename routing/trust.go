@@ -8,11 +8,13 @@ import (
 )
 
 // trust says whether handlers of a method may run on the reader's goroutine.
-// They earn the place by being quick nearly always: a slow one costs what a
-// dozen quick ones earn, a long one more. Who had to be taken from the reader loses the place
-// for a while, and for a longer one if that happens again soon after. A handler
-// that seldom waits long holds up its reader for at most a few hundredths of
-// the time so, and a machine that stood still for a moment is forgotten.
+// They earn the place by being quick there where they are no burden, and keep
+// it as long as they take little time on the mean: who waits often, or computes
+// for long, would hold up the reader for a good part of the time. Who loses the
+// place, or had to be taken from the reader, has to be away for a while, and
+// for a longer one if that happens again soon after. So a handler that should
+// not have the place has it for less than a hundredth of the time, and a machine
+// that stood still for a moment is forgotten.
 type trust struct {
 	epoch   time.Time
 	methods [5]record
@@ -20,17 +22,19 @@ type trust struct {
 
 const (
 	quickTime  = 500 * time.Microsecond // what counts as quick
-	longTime   = 4 * time.Millisecond   // longer than a processor is kept from a thread, mostly: it has waited
-	slowCost   = 10                     // quick handlers that make up for one that is not
-	longCost   = 50                     // and for a long one
-	firstTerm  = 100                    // quick handlers, less those costs, that earn the place
+	longTime   = 4 * time.Millisecond   // longer than a thread waits for a processor, mostly: the handler has waited
+	firstTerm  = 100                    // quick handlers, less what long ones cost, that earn the place
+	longCost   = 50                     // quick handlers that make up for a long one
+	maxMean    = 150 * time.Microsecond // of those on the reader, with which the place is lost
+	clip       = 5 * time.Millisecond   // more than this is the machine's fault, or the watchdog's business
 	minPenalty = time.Second
 	maxPenalty = 5 * time.Minute
 	tougher    = 8 // by how much the next penalty is longer, if the place is lost again soon
 )
 
 type record struct {
-	score   atomic.Int64 // quick handlers, less what slow ones cost
+	score   atomic.Int64 // quick handlers off the reader, less what long ones cost
+	mean    atomic.Int64 // of the time of those on the reader, weighted by 1/64
 	penalty atomic.Int64 // the last one
 	until   atomic.Int64 // its end, since the epoch
 }
@@ -55,17 +59,23 @@ func (t *trust) allows(m sip.Method) bool { return t.of(m).score.Load() >= first
 // goroutines write at once may count once.
 func (t *trust) note(r *Request, began time.Time) {
 	rec := t.of(r.Method())
+	took := time.Since(began)
+	if r.reading != nil {
+		mean := rec.mean.Load()
+		mean += (int64(min(took, clip)) - mean) / 64
+		if rec.mean.Store(mean); mean > int64(maxMean) {
+			t.lose(r.Method(), began)
+		}
+		return
+	}
 	score := rec.score.Load()
-	switch took := time.Since(began); {
+	switch {
 	case r.waited.Load() || took >= longTime:
 		rec.score.Store(max(0, score-longCost))
-	case took >= quickTime && r.reading == nil:
-		// A goroutine of its own takes its turn on the processor with others, which says little about the handler.
 	case took >= quickTime:
-		rec.score.Store(max(0, score-slowCost))
-	case score >= 2*firstTerm:
-	case score > 0 || int64(began.Sub(t.epoch)) >= rec.until.Load():
-		rec.score.Store(score + 1)
+		// A goroutine of its own takes its turn on the processor with others, which says little about the handler.
+	case score < firstTerm && int64(began.Sub(t.epoch)) >= rec.until.Load():
+		rec.score.CompareAndSwap(score, score+1) // not if it was lost meanwhile
 	}
 }
 
@@ -73,6 +83,9 @@ func (t *trust) note(r *Request, began time.Time) {
 func (t *trust) lose(m sip.Method, now time.Time) {
 	rec := t.of(m)
 	at, penalty := int64(now.Sub(t.epoch)), rec.penalty.Load()
+	if rec.score.Load() < firstTerm {
+		return // it has been lost
+	}
 	if penalty > 0 && at-rec.until.Load() < 3*penalty {
 		penalty = min(penalty*tougher, int64(maxPenalty))
 	} else {
@@ -80,5 +93,6 @@ func (t *trust) lose(m sip.Method, now time.Time) {
 	}
 	rec.penalty.Store(penalty)
 	rec.until.Store(at + penalty)
+	rec.mean.Store(0)
 	rec.score.Store(0)
 }

@@ -3,6 +3,7 @@ package transaction
 import (
 	"bytes"
 	"hash/maphash"
+	"math"
 	"math/bits"
 	"runtime"
 	"strconv"
@@ -65,7 +66,7 @@ func bound(n int) int {
 	case n == 0:
 		return 500_000
 	case n < 0:
-		return 1<<63 - 1
+		return math.MaxInt
 	}
 	return n
 }

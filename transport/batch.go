@@ -72,7 +72,7 @@ func newBatch(s *socket) *batch {
 	b := &batch{socket: s}
 	b.run = func() {
 		defer s.layer.group.leave()
-		b.push() // the rest of the batch may take its time
+		b.push(s.layer.now()) // the rest of the batch may take its time
 		b.read()
 	}
 	var size int
@@ -141,29 +141,30 @@ func (b *batch) receive() (detached bool) {
 func (b *batch) begin() {
 	if b.n > 1 {
 		b.corked, b.pushed = true, b.socket.layer.now()
-		b.socket.sender.begin()
-		b.socket.layer.corks.begin()
+		b.socket.sender.begin(b.pushed)
+		b.socket.layer.corks.begin(b.pushed)
 	}
 }
 
 // hurry sends it if the batch takes long.
 func (b *batch) hurry() {
 	if now := b.socket.layer.now(); now-b.pushed > maxDelay {
-		b.push()
-		b.pushed = now
+		b.push(now)
 	}
 }
 
-func (b *batch) push() {
-	b.socket.sender.push(false)
-	b.socket.layer.corks.push()
+func (b *batch) push(now time.Duration) {
+	b.pushed = now
+	b.socket.sender.push(now)
+	b.socket.layer.corks.push(now)
 }
 
 func (b *batch) end() {
 	if b.corked {
 		b.corked = false
-		b.socket.sender.push(true)
+		b.socket.sender.end()
 		b.socket.layer.corks.end()
+		b.socket.layer.corks.tell(b.socket.layer)
 	}
 }
 

@@ -44,8 +44,9 @@ type Config struct {
 	// Skipped, if set, is called with what the Splitter skips, in pieces as it comes: keepalives, which a server may
 	// want to answer (RFC 5626 section 5.4). The rules are those of Receive; it cannot detach.
 	Skipped func(Flow, []byte)
-	// SendFailed, if set, is called with a message for which Send returned nil and which the kernel refused later, and why
-	// (see the errors of Send). The data must not be kept.
+	// SendFailed, if set, is called with a message for which Send returned nil and which was held back and then not sent, and
+	// why (see the errors of Send): by the goroutine of a reader, in Shutdown too, never inside of a Send. It may send. The
+	// data must not be kept.
 	SendFailed func(to Flow, data []byte, err error)
 	// Opened, if set, is called for each connection, accepted or dialed, before anything is received from it.
 	Opened func(Flow)

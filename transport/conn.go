@@ -91,7 +91,11 @@ func (c *conn) fail(cause error) {
 	first := c.end(cause)
 	closed := c.closed
 	c.closed = true
+	var held []byte
 	if !closed {
+		if c.out.held {
+			held = c.out.queue
+		}
 		c.out.drop(c.layer)
 	}
 	c.mu.Unlock()
@@ -101,6 +105,7 @@ func (c *conn) fail(cause error) {
 	if !closed {
 		c.nc.Close()
 	}
+	c.lost(held, 0, ErrFlowGone)
 }
 
 // end sets the cause. The caller holds mu.
@@ -116,7 +121,9 @@ func (c *conn) end(cause error) (first bool) {
 // finish is the last thing that the reading goroutine does.
 func (c *conn) finish(cause error) {
 	l := c.layer
+	c.writeHeld() // a peer that has ended its half may still read
 	c.fail(cause)
+	l.corks.tell(l)
 	c.in.free(l)
 	cause = c.verdict(cause)
 	l.conns.forget(c)

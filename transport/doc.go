@@ -29,9 +29,10 @@
 // # System calls
 //
 // They are most of what a message costs. While a reader works on several messages that one call brought, what is sent,
-// by anybody, is queued, and goes out in its order when they are done, or after half a millisecond: datagrams with one
-// sendmmsg on Linux, and one write for each connection. What the kernel then refuses is told to [Config].SendFailed. A
-// single message is sent at once. Where a reader that found nothing more has often found something a moment later, it lets
+// by anybody, is held back, and goes out in its order when they are done: datagrams with one sendmmsg on Linux, and one
+// write for each connection. Between two messages nothing is held for more than half a millisecond. A Receive that takes
+// longer keeps back what was sent before, until somebody sends again, or it detaches; what is sent later is not held. What
+// the kernel then refuses is told to [Config].SendFailed. A single message is sent at once. Where a reader that found nothing more has often found something a moment later, it lets
 // other threads run and looks again before it sleeps. The scheduler is not told of calls that cannot wait.
 //
 // # Bounds

@@ -11,11 +11,14 @@ import (
 // process was idle before, as between any two messages of a proxy at 1,000 calls a second, and that thread then looks around
 // every 20 microseconds for as long as anything runs: a fifth of all processor time.
 
-func sysRead(fd int, b []byte) (int, error)  { return sysIO(unix.SYS_READ, fd, b) }
-func sysWrite(fd int, b []byte) (int, error) { return sysIO(unix.SYS_WRITE, fd, b) }
+// recv and send take MSG_DONTWAIT, for somebody may have made the socket a blocking one: (*net.TCPConn).File does.
+
+func sysRead(fd int, b []byte) (int, error)  { return sysIO(unix.SYS_RECVFROM, fd, b) }
+func sysWrite(fd int, b []byte) (int, error) { return sysIO(unix.SYS_SENDTO, fd, b) }
 
 func sysIO(call uintptr, fd int, b []byte) (int, error) {
-	n, _, e := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	n, _, e := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 	if e != 0 {
 		return 0, e
 	}

@@ -268,6 +268,7 @@ func (c *conn) receive() error {
 	err := c.split(msg)
 	if err != errDetached {
 		c.uncork()
+		c.writeHeld() // another reader may hold it
 	}
 	if msg.chunk != nil {
 		c.layer.freeChunk(msg.chunk)
@@ -329,12 +330,12 @@ func (c *conn) cork() {
 	switch {
 	case in.corked:
 		if now := l.now(); now-in.pushed > maxDelay {
-			l.corks.push()
+			l.corks.push(now)
 			in.pushed = now
 		}
 	case in.r < in.w:
 		in.corked, in.pushed = true, l.now()
-		l.corks.begin()
+		l.corks.begin(in.pushed)
 	}
 }
 
@@ -342,6 +343,7 @@ func (c *conn) uncork() {
 	if c.in.corked {
 		c.in.corked = false
 		c.layer.corks.end()
+		c.layer.corks.tell(c.layer)
 	}
 }
 

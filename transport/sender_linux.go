@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,11 +24,14 @@ type sender struct {
 
 	mu      sync.Mutex // also held while the kernel takes what is queued: it never waits, and that keeps the order
 	open    bool       // the reader is in a batch
+	closed  bool
+	pushed  time.Duration // when the batch began, or what was queued was sent last
 	queue   sendQueue
 	full    bool                  // the kernel had no room for all of the queue
 	flush   func(fd uintptr)      // flushQueue, bound once
 	reflush func(fd uintptr) bool // flushAgain
-	failed  []failure             // to be told once the lock is released
+	failed  []failure             // to be told without the lock
+	telling bool                  // a goroutine does
 }
 
 // failure is a datagram that was queued and could not be sent.
@@ -69,39 +73,60 @@ func (d *sender) send(to netip.AddrPort, b []byte) (done bool, err error) {
 		d.mu.Unlock()
 		return d.sendNow(to, b)
 	}
-	if len(b) > maxQueued {
+	if len(b) > maxQueued || d.socket.layer.now()-d.pushed > maxDelay { // the reader takes long
 		d.flushAll()
-		d.unlock()
+		d.mu.Unlock()
 		return d.sendNow(to, b)
 	}
 	for d.queue.full() {
 		d.flushAll()
 	}
 	d.queue.add(to, b)
-	d.unlock()
+	d.mu.Unlock()
 	return true, nil
 }
 
 // begin queues what is sent from now on.
-func (d *sender) begin() {
+func (d *sender) begin(now time.Duration) {
 	if d == nil {
 		return
 	}
 	d.mu.Lock()
-	d.open = true
+	d.open, d.pushed = !d.closed, now
 	d.mu.Unlock()
 }
 
-// push sends what is queued; end says that the batch is done.
-func (d *sender) push(end bool) {
+// push sends what is queued.
+func (d *sender) push(now time.Duration) {
 	if d == nil {
 		return
 	}
 	d.mu.Lock()
-	if d.open {
-		d.flushAll()
-		d.open = !end
+	d.pushed = now
+	d.flushAll()
+	d.unlock()
+}
+
+// end is push, and nothing is queued any more.
+func (d *sender) end() {
+	if d == nil {
+		return
 	}
+	d.mu.Lock()
+	d.flushAll()
+	d.open = false
+	d.unlock()
+}
+
+// close sends what the kernel takes now of what is queued; nothing is queued from then on.
+func (d *sender) close() {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	d.open, d.closed = false, true
+	_ = d.raw.Control(d.flush)
+	d.queue.drop(d)
 	d.unlock()
 }
 
@@ -132,14 +157,23 @@ func (d *sender) flushAgain(fd uintptr) bool {
 	return !d.full
 }
 
-// unlock releases mu and tells of failures.
+// unlock releases mu and tells of failures, one goroutine at a time: what is told may lead to more of them. It is for the
+// reader and for who closes the socket; who sends does not tell, for he may hold locks that a user needs who is told.
 func (d *sender) unlock() {
-	failed := d.failed
-	d.failed = nil
-	d.mu.Unlock()
-	for _, f := range failed {
-		d.socket.sendFailed(f.to, f.b, f.err)
+	if d.telling {
+		d.mu.Unlock()
+		return
 	}
+	d.telling = true
+	for len(d.failed) > 0 {
+		f := d.failed[0]
+		d.failed = d.failed[1:]
+		d.mu.Unlock()
+		d.socket.sendFailed(f.to, f.b, f.err)
+		d.mu.Lock()
+	}
+	d.failed, d.telling = nil, false
+	d.mu.Unlock()
 }
 
 // sendNow sends b if that takes no waiting.

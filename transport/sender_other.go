@@ -2,7 +2,10 @@
 
 package transport
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // sender leaves everything to package net.
 type sender struct{}
@@ -10,5 +13,7 @@ type sender struct{}
 func newSender(*socket) *sender { return nil }
 
 func (*sender) send(netip.AddrPort, []byte) (done bool, err error) { return false, nil }
-func (*sender) begin()                                             {}
-func (*sender) push(end bool)                                      {}
+func (*sender) begin(time.Duration)                                {}
+func (*sender) push(time.Duration)                                 {}
+func (*sender) end()                                               {}
+func (*sender) close()                                             {}

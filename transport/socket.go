@@ -76,7 +76,7 @@ func (s *socket) setReadBuffer(u bufferedConn, size int) {
 func (s *socket) listener() Listener { return s.ls }
 
 func (s *socket) Close() error {
-	s.sender.push(true) // what was sent is sent
+	s.sender.close() // what was sent is sent
 	return s.pc.Close()
 }
 

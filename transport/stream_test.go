@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -152,7 +153,7 @@ type brokenSplitter struct{ skip, size int }
 func (s brokenSplitter) Split([]byte) (int, int, error) { return s.skip, s.size, nil }
 
 func TestStreamBrokenSplitter(t *testing.T) {
-	for _, s := range []brokenSplitter{{-1, 0}, {0, -1}, {100, 0}, {1, 5}, {0, 6}, {1 << 62, 1 << 62}} {
+	for _, s := range []brokenSplitter{{-1, 0}, {0, -1}, {100, 0}, {1, 5}, {0, 6}, {math.MaxInt/2 + 1, math.MaxInt/2 + 1}} {
 		synctest.Test(t, func(t *testing.T) {
 			n := newMemNet("192.0.2.1")
 			r := start(t, transport.Config{Network: n, NewSplitter: func() transport.Splitter { return s }})

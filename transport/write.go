@@ -13,6 +13,8 @@ const (
 	// flushPiece is how much is written with one deadline: a peer that is slow but takes a piece in time is no dead
 	// one.
 	flushPiece = 64 << 10
+	// maxHeld is how much is held of a connection, and a message.
+	maxHeld = 32 << 10
 	// maxDirect is how many times a Send writes what others have queued meanwhile, before it leaves that to a
 	// goroutine.
 	maxDirect = 4
@@ -41,6 +43,8 @@ func (c *conn) send(b []byte) error {
 	if len(b) > c.layer.cfg.WriteQueue {
 		return ErrTooLarge
 	}
+	now := c.layer.now()
+	c.layer.corks.late(now)
 	c.mu.Lock()
 	if c.ending.Load() {
 		c.mu.Unlock()
@@ -48,25 +52,39 @@ func (c *conn) send(b []byte) error {
 	}
 	if !c.out.busy && c.raw != nil {
 		c.out.busy = true
-		if !c.layer.corks.hold(c) {
+		if !c.layer.corks.hold(c, now) {
 			c.mu.Unlock()
 			return c.sendDirect(b)
 		}
 		c.out.held = true
 	}
+	if c.out.held && c.out.pending > maxHeld {
+		return c.sendUnheld(b)
+	}
 	err := c.enqueue(b)
-	if err == nil && !c.out.busy {
+	switch {
+	case err != nil && c.out.held:
+		return c.sendUnheld(b) // the peer is not to blame
+	case err == nil && !c.out.busy:
 		c.startFlush()
 	}
-	full := c.out.held && c.out.pending > flushPiece
 	c.mu.Unlock()
-	switch {
-	case err != nil:
+	if err != nil {
 		c.fail(err)
-	case full:
-		c.layer.corks.push()
 	}
 	return err
+}
+
+// sendUnheld writes what is held of c, and then b. The caller holds mu, which it releases.
+func (c *conn) sendUnheld(b []byte) error {
+	if c.out.pending == 0 {
+		c.out.held = false
+		c.mu.Unlock()
+		return c.sendDirect(b)
+	}
+	c.mu.Unlock()
+	c.writeHeld()
+	return c.send(b)
 }
 
 // enqueue appends b to the queue. The caller holds mu.
@@ -93,14 +111,14 @@ func (c *conn) startFlush() {
 // sendDirect writes b, and then what was queued meanwhile, until the socket takes no more. The caller has made c busy.
 func (c *conn) sendDirect(b []byte) error { return c.writeOut(b, 0) }
 
-// writeHeld writes the queue of a connection that was held, which starts with a message.
+// writeHeld writes the queue of a connection that is held, which starts with a message. Corks may come for it once more.
 func (c *conn) writeHeld() {
 	c.mu.Lock()
-	c.out.held = false
-	if c.closed {
+	if !c.out.held || c.closed {
 		c.mu.Unlock()
 		return
 	}
+	c.out.held = false
 	b := c.out.queue
 	c.out.queue = nil
 	c.mu.Unlock()
@@ -151,10 +169,9 @@ func (c *conn) writeOut(b []byte, round int) error {
 	}
 }
 
-// lost tells of the messages that were queued and not written; n bytes of them were.
+// lost notes the messages that were held and not written; n bytes of them were.
 func (c *conn) lost(b []byte, n int, err error) {
-	told := c.layer.cfg.SendFailed
-	if told == nil {
+	if len(b) == 0 {
 		return
 	}
 	splitter := c.layer.cfg.NewSplitter()
@@ -165,7 +182,7 @@ func (c *conn) lost(b []byte, n int, err error) {
 		}
 		msg := b[end+skip : end+skip+size]
 		if end += skip + size; end > n {
-			told(c.flow, msg, err)
+			c.layer.corks.failed(c.flow, msg, err)
 		}
 	}
 }

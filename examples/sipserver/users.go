@@ -6,7 +6,7 @@ import (
 )
 
 // userSet is the users that have ever registered, as long as there is no table
-// of subscribers to ask; hashes of them, which take a tenth of the room. It is
+// of subscribers to ask; hashes of them, which take less than half the room. It is
 // bounded: who comes later stays unknown.
 type userSet struct {
 	seed maphash.Seed
