@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -265,5 +266,9 @@ func TestClone(t *testing.T) {
 	b.Instance, b.Path = "<urn:x>", "<sip:p>"
 	c := b.Clone()
 	require.Equal(t, b, c)
+	only := Binding{Contact: "sip:a@b"}
+	c = only.Clone()
+	require.Equal(t, only, c)
+	require.NotSame(t, unsafe.StringData(only.Contact), unsafe.StringData(c.Contact), "it shares no text")
 	require.Zero(t, (&Binding{Contact: "no URI"}).URI())
 }

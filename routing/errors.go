@@ -31,8 +31,8 @@ var (
 	ErrCancelled = errors.New("routing: cancelled by the caller")
 	// ErrAnswered: a final response has gone upstream already.
 	ErrAnswered = errors.New("routing: request already answered")
-	// ErrStateless: the server is stateless, so there is nothing to wait for.
-	ErrStateless = errors.New("routing: a stateless server cannot wait for responses")
+	// ErrStateless: the request has no transaction (Server.Stateless or StatelessMethods), so there is nothing to wait for.
+	ErrStateless = errors.New("routing: without a transaction there are no responses to wait for")
 	// ErrServerClosed: the server was shut down.
 	ErrServerClosed = errors.New("routing: server closed")
 )

@@ -67,7 +67,7 @@ func (r *Request) loopHash() uint64 {
 }
 
 // looped reports whether the request was here before with the same routing. A
-// stateless server cannot tell, and cannot fork either: Max-Forwards ends its loops.
+// request without a transaction cannot be told, and cannot fork either: Max-Forwards ends its loops.
 func (r *Request) looped() bool {
 	if r.stateless() {
 		return false

@@ -125,7 +125,7 @@ func (u *user) Ended(tx *transaction.Server, err error) {
 }
 
 // request validates a request, prepares its route and brings it to the handler
-// in the order of its call. tx is nil for ACKs and in stateless servers.
+// in the order of its call. tx is nil for ACKs and what is stateless.
 func (s *Server) request(tx *transaction.Server, m *sip.Message, p *transport.Packet) {
 	r := newRequest(s, tx, m, p.Flow)
 	if res := s.validate(m); res != nil {

@@ -20,7 +20,7 @@ type Request struct {
 	server *Server
 	flow   transport.Flow
 	tx     *transaction.Server
-	rc     *responseContext // nil for ACKs and in stateless servers
+	rc     *responseContext // nil for ACKs and what is stateless
 
 	uri        sip.URI      // where the request goes: the Request-URI after 16.4
 	uriChanged bool         // by 16.4

@@ -20,7 +20,7 @@ func (r *Request) forwardWithoutTransaction(targets []Target) Response {
 }
 
 // relayWithoutTransaction sends the request on and forgets it: an ACK for a
-// 2xx, or anything in a stateless server (RFC 3261 16.11), which sends one copy
+// 2xx, or what is handled without a transaction (RFC 3261 16.11): it sends one copy
 // only, to the first target.
 func (r *Request) relayWithoutTransaction(targets []Target) error {
 	breadth, refusal := r.checkForward(1)

@@ -341,3 +341,42 @@ func TestStatelessKeepsNothing(t *testing.T) {
 		b.pass(time.Second)
 	}, stateless)
 }
+
+// RFC 3261 8.2.7: "A stateless UAS is a UAS that does not maintain transaction state." For the methods that are said to, a retransmission
+// runs the handler again and nothing is kept; the others have transactions, and INVITE always has one.
+func TestStatelessMethods(t *testing.T) {
+	handled := 0
+	runBench(t, func(ctx context.Context, r *routing.Request) error {
+		handled++
+		if r.URI().User == "bob" {
+			return r.Relay(routing.Via("sip:10.0.0.3"))
+		}
+		return routing.Status(486)
+	}, func(b *bench) {
+		alice, bob := b.phone("alice", "10.0.0.2"), b.phone("bob", "10.0.0.3", behindStateless)
+		bob.On(sip.REGISTER, siptest.Respond(200))
+		live := func() int {
+			tx := b.server.Stats().Transaction
+			return tx.InviteServer.Live + tx.NonInviteServer.Live + tx.InviteClient.Live + tx.NonInviteClient.Live
+		}
+		twice := func(method string) int {
+			before := handled
+			text := inCall(method, "twice-"+method, 1)
+			alice.SendText(text)
+			alice.SendText(text)
+			b.pass(100 * time.Millisecond)
+			return handled - before
+		}
+		require.Equal(b, 2, twice("REGISTER"))
+		require.Zero(b, live())
+		require.Equal(b, 1, twice("MESSAGE"))
+		require.Equal(b, 1, twice("INVITE"))
+		require.NotZero(b, live())
+		// One that is relayed comes to its end as well.
+		res := alice.Request(sip.REGISTER, bobAlias)
+		res.WantStatus(200)
+		bob.WantRequest(sip.REGISTER)
+	}, func(s *routing.Server) {
+		s.StatelessMethods = []sip.Method{sip.REGISTER, sip.INVITE, sip.ACK, sip.CANCEL}
+	})
+}

@@ -522,6 +522,34 @@ func TestClientTransportError(t *testing.T) {
 	}
 }
 
+// The same of a message that the sender had taken.
+func TestClientTransportErrorLater(t *testing.T) {
+	inWorld(t, Config{}, func(w *world) {
+		w.send(udp, invite, &caller{w: w})
+		w.table.SendFailed([]byte(w.lastSent().text), errCable)
+		w.want("0.000 > INVITE", "0.000 Failed: transaction: transport error: the cable is cut", "0.000 Ended")
+		w.table.SendFailed([]byte(w.lastSent().text), errCable)
+		w.table.SendFailed([]byte("garbage"), errCable)
+		w.want()
+	})
+	inWorld(t, Config{}, func(w *world) {
+		w.send(udp, invite, &caller{w: w})
+		first := w.lastSent().text
+		w.answer(udp, invite, 404) // so it was sent
+		ack := w.lastSent().text
+		w.table.SendFailed([]byte(first), errCable)
+		w.want("0.000 > INVITE", "0.000 > ACK", "0.000 Response 404", "0.000 Failed: transaction: transport error: the cable is cut", "0.000 Ended")
+		w.table.SendFailed([]byte(ack), errCable)
+		w.want()
+	})
+	inWorld(t, Config{}, func(w *world) {
+		w.send(udp, options, &caller{w: w})
+		w.answer(udp, options, 100)
+		w.table.SendFailed([]byte(w.lastSent().text), errCable)
+		w.want("0.000 > OPTIONS", "0.000 Response 100", "0.000 Failed: transaction: transport error: the cable is cut", "0.000 Ended")
+	})
+}
+
 // A response that comes while the request is being sent counts, even if the sender then says that it was not.
 func TestResponseBeforeError(t *testing.T) {
 	inWorld(t, Config{}, func(w *world) {

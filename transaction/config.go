@@ -8,7 +8,8 @@ import (
 )
 
 // Sender sends the bytes of a message. [transport.Layer] is one. Send must not block, must not keep b, and must not call the table
-// back. An error means that the message has certainly not been sent.
+// back. An error means that the message has certainly not been sent. One that was taken and could not be sent later is told with
+// [Table.SendFailed], not from within Send.
 type Sender interface {
 	Send(f transport.Flow, b []byte) error
 }

@@ -236,7 +236,7 @@ func (t *Table) receiveCancel(m *sip.Message, p *transport.Packet) {
 	sh.mu.Unlock()
 }
 
-// SendFailed tells that the message b, for which Sender.Send returned nil, could not be sent after all. If it is a request, its
+// SendFailed tells that the message b, which is not kept, for which Sender.Send returned nil, could not be sent after all. If it is a request, its
 // client transaction fails with [ErrTransport], unless there is a response nevertheless; all else is ignored.
 func (t *Table) SendFailed(b []byte, err error) {
 	m, bad := parseSent(b)

@@ -5,6 +5,7 @@ package transport_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -181,4 +182,81 @@ func TestHeldDatagramRefused(t *testing.T) {
 	stats := b.layer.Stats().UDP
 	require.EqualValues(t, 3, stats.Out)
 	require.EqualValues(t, 1, stats.SendErrors)
+}
+
+// Who asks is answered although another connection's Receive takes long, and also if he has said that he will say no more.
+func TestHeldByAnotherReader(t *testing.T) {
+	wait, blocked := make(chan bool), make(chan bool, 1)
+	b := newBatch(t, transport.TCP, transport.Config{}, func(b *batch, p *transport.Packet) {
+		switch string(p.Data) {
+		case "0\n":
+			blocked <- true
+			<-wait
+		case "ask\n":
+			b.send(p.Flow, "answer\n")
+		}
+	}, numbered(2)...)
+	defer close(wait)
+	<-blocked
+	for range 20 {
+		c, err := net.Dial("tcp4", b.peer.RemoteAddr().String())
+		require.NoError(t, err)
+		_, err = c.Write([]byte("ask\n"))
+		require.NoError(t, err)
+		require.NoError(t, c.(*net.TCPConn).CloseWrite())
+		text, err := io.ReadAll(c)
+		require.NoError(t, err)
+		require.Equal(t, "answer\n", string(text))
+		c.Close()
+	}
+}
+
+// What is held does not count as a peer that does not read.
+func TestHeldIsNoFullQueue(t *testing.T) {
+	b := newBatch(t, transport.TCP, transport.Config{WriteQueue: 1000, MaxBuffered: 2000}, func(b *batch, p *transport.Packet) {
+		b.send(p.Flow, strings.Repeat("x", 400)+"\n")
+	}, numbered(30)...)
+	require.Len(t, b.read(30), 30)
+}
+
+// blocking is a listener whose connections were made blocking by somebody who wanted their file descriptors.
+type blocking struct{ net.Listener }
+
+func (l blocking) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
+		return nil, err
+	}
+	f.Fd()
+	return c, f.Close()
+}
+
+func TestHostBlockingSocket(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	var r *recorder
+	r = start(t, transport.Config{Receive: func(p *transport.Packet) {
+		if err := r.layer.Send(p.Flow, p.Data); err != nil {
+			t.Error(err)
+		}
+	}})
+	_, err = r.layer.ServeStream(blocking{ln}, "")
+	require.NoError(t, err)
+	for range 4 { // more than there are processors, perhaps
+		c, err := net.Dial("tcp4", ln.Addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+		for range 2 {
+			_, err = c.Write([]byte("ask\n"))
+			require.NoError(t, err)
+			buf := make([]byte, 10)
+			n, err := c.Read(buf)
+			require.NoError(t, err)
+			require.Equal(t, "ask\n", string(buf[:n]))
+		}
+	}
 }

@@ -4,6 +4,8 @@
 //	go run ./examples/sipserver
 //	go run ./examples/sipserver -listen udp:192.0.2.1:5060,tcp:192.0.2.1:5060 -domain example.org
 //
+// With -v it logs each registration and each call.
+//
 // There is no authentication: anybody may register as anybody. Run it where
 // only those reach it who may.
 package main
