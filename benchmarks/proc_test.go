@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"runtime"
 	"testing"
 	"time"
 
@@ -30,16 +28,6 @@ func TestPSS(t *testing.T) {
 		_, err := parsePSS(bad)
 		require.Error(t, err, "%q", bad)
 	}
-}
-
-func TestUsageOfThisProcess(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("there is no /proc")
-	}
-	u, err := usageOf(os.Getpid())
-	require.NoError(t, err)
-	require.Positive(t, u.pss)
-	require.Contains(t, tree(os.Getppid()), os.Getpid())
 }
 
 func TestHasPort(t *testing.T) {
