@@ -54,8 +54,8 @@ type Registrar struct {
 // is a 500 and never an empty list; what makes it fail is not for the client to read.
 //
 // It answers as RFC 3261 section 10.3 says from step 5 on, and step 2. Whether the Request-URI is for this registrar (step 1),
-// who the client is (3) and what it may do (4) has been decided by who calls. A retransmission changes
-// nothing and gets the same answer, so that no transaction has to remember each REGISTER.
+// who the client is (3) and what it may do (4) has been decided by who calls. A retransmission changes nothing and is answered
+// 200 again, so that no transaction has to remember each REGISTER.
 func (r *Registrar) Answer(ctx context.Context, req *sip.Message, from transport.Flow) (*sip.Response, error) {
 	now := time.Now().Truncate(time.Millisecond) // what a Store keeps
 	reg, refused := r.read(req, from, now)

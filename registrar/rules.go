@@ -94,10 +94,10 @@ func (r *registration) follows(b *Binding) bool {
 	return r.callID != b.CallID || r.cseq > b.CSeq
 }
 
-// repeats says whether the REGISTER was here before: every contact is bound with its Call-ID and CSeq,
-// or gone. "UAs MUST NOT send a new registration … until they have received a final response from the registrar for the previous
-// one or the previous REGISTER request has timed out" (RFC 3261 section 10.2), so a repetition comes before anything that it could
-// undo. A removal that finds what it removes is no repetition.
+// repeats says whether the REGISTER was here before: every contact is bound with its Call-ID and CSeq, or gone. "UAs MUST NOT send a
+// new registration … until they have received a final response from the registrar for the previous one or the previous REGISTER
+// request has timed out" (RFC 3261 section 10.2), so a repetition comes before anything that it could undo. A removal that finds
+// what it removes is no repetition.
 func (r *registration) repeats(old []Binding) bool {
 	done := false
 	for i := range r.contacts {

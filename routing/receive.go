@@ -54,7 +54,7 @@ func (s *Server) stateless(m sip.Method) bool {
 	return m != sip.INVITE && m != sip.ACK && m != sip.CANCEL && slices.Contains(s.StatelessMethods, m)
 }
 
-// sendFailed takes the news of a datagram that was refused by the kernel later.
+// sendFailed takes the news of a message that could not be sent after all.
 func (s *Server) sendFailed(f transport.Flow, data []byte, err error) {
 	s.table.SendFailed(data, err)
 	if told := s.Transport.SendFailed; told != nil {
