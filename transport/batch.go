@@ -163,8 +163,7 @@ func (b *batch) end() {
 	if b.corked {
 		b.corked = false
 		b.socket.sender.end()
-		b.socket.layer.corks.end()
-		b.socket.layer.corks.tell(b.socket.layer)
+		b.socket.layer.corks.end(b.socket.layer)
 	}
 }
 

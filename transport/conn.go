@@ -102,10 +102,10 @@ func (c *conn) fail(cause error) {
 	if first {
 		c.layer.conns.unlink(c)
 	}
+	c.lost(held, 0, ErrFlowGone) // before the reader finishes, who tells of it
 	if !closed {
 		c.nc.Close()
 	}
-	c.lost(held, 0, ErrFlowGone)
 }
 
 // end sets the cause. The caller holds mu.

@@ -37,12 +37,13 @@ func (k *corks) begin(now time.Duration) {
 	k.pushed.Store(int64(now))
 }
 
-// end is called for each begin.
-func (k *corks) end() {
+// end is called for each begin, by the reader.
+func (k *corks) end(l *Layer) {
 	k.mu.Lock()
 	k.readers.Add(-1)
 	k.mu.Unlock()
 	k.write()
+	k.tell(l)
 }
 
 // late writes what is held if a reader takes long.

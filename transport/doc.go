@@ -32,8 +32,9 @@
 // by anybody, is held back, and goes out in its order when they are done: datagrams with one sendmmsg on Linux, and one
 // write for each connection. Between two messages nothing is held for more than half a millisecond. A Receive that takes
 // longer keeps back what was sent before, until somebody sends again, or it detaches; what is sent later is not held. What
-// the kernel then refuses is told to [Config].SendFailed. A single message is sent at once. Where a reader that found nothing more has often found something a moment later, it lets
-// other threads run and looks again before it sleeps. The scheduler is not told of calls that cannot wait.
+// the kernel then refuses is told to [Config].SendFailed. A single message is sent at once. Where a reader that found
+// nothing more has often found something a moment later, it lets other threads run and looks again before it sleeps. On
+// Linux the scheduler is not told of these calls, as they never wait.
 //
 // # Bounds
 //

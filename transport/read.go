@@ -342,8 +342,7 @@ func (c *conn) cork() {
 func (c *conn) uncork() {
 	if c.in.corked {
 		c.in.corked = false
-		c.layer.corks.end()
-		c.layer.corks.tell(c.layer)
+		c.layer.corks.end(c.layer)
 	}
 }
 

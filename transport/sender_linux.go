@@ -6,8 +6,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // sender sends datagrams on a socket of the operating system.
@@ -174,26 +172,4 @@ func (d *sender) unlock() {
 	}
 	d.failed, d.telling = nil, false
 	d.mu.Unlock()
-}
-
-// sendNow sends b if that takes no waiting.
-func (d *sender) sendNow(to netip.AddrPort, b []byte) (done bool, err error) {
-	c := d.calls.Get().(*sendCall)
-	c.nameLen = setName(&c.name, to)
-	c.b = b
-	err = d.raw.Control(c.run)
-	errno := c.errno
-	c.b = nil
-	d.calls.Put(c)
-	switch {
-	case err != nil:
-		return true, err
-	case errno == unix.EAGAIN:
-		return false, nil
-	case errno != 0:
-		return true, errno
-	}
-	d.socket.out.packets.Add(1)
-	d.socket.out.bytes.Add(uint64(len(b)))
-	return true, nil
 }

@@ -130,13 +130,13 @@ func (c *conn) writeOut(b []byte, round int) error {
 	for ; ; round++ {
 		n, err := c.tryWrite(b)
 		if err != nil {
-			c.fail(err)
-			err = fmt.Errorf("%w: %w", ErrFlowGone, err)
+			gone := fmt.Errorf("%w: %w", ErrFlowGone, err)
 			if round > 0 {
-				c.lost(b, n, err)
-				return nil // they were other ones' messages
+				c.lost(b, n, gone) // they were other ones' messages
+				gone = nil
 			}
-			return err
+			c.fail(err)
+			return gone
 		}
 		c.mu.Lock()
 		if round > 0 {
